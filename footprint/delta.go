@@ -1,0 +1,147 @@
+package footprint
+
+import "fmt"
+
+// Delta is the difference between two images, new less old.
+type Delta struct {
+	// Compressed is the change of the transfer size; see Has.
+	Compressed Bytes
+	// Unpacked and Final are the changes of those metrics; see Has.
+	Unpacked, Final Bytes
+	// Parts say where the change of Unpacked comes from; see Has.
+	Parts Parts
+	// Has says which changes are known: both images must have the figure,
+	// measured the same way.
+	Has Has
+	// Layers pairs the layers of both, in order of the new image, removed
+	// ones where they were.
+	Layers []LayerChange
+	// Packages and Paths are the changes, heaviest first. Paths add up, over
+	// all of them, to the change of Final; small ones are summed in an entry
+	// of their directory.
+	Packages []PackageChange
+	Paths    []PathChange
+	// Causes explain a growth in words and bytes, heaviest first.
+	Causes []Cause
+}
+
+// Parts split a change of unpacked bytes.
+type Parts struct {
+	// Base is the change of what FROM brought, Packages and Files the change
+	// of the rest of the final filesystem, Wasted that of hidden bytes.
+	Base     Bytes `json:"base"`
+	Packages Bytes `json:"packages"`
+	Files    Bytes `json:"files"`
+	Wasted   Bytes `json:"wasted"`
+}
+
+// Sum adds the parts up.
+func (p Parts) Sum() Bytes { return p.Base + p.Packages + p.Files + p.Wasted }
+
+// Change says what happened to a thing between two images.
+type Change string
+
+// The changes.
+const (
+	Same    Change = "same"
+	Added   Change = "added"
+	Removed Change = "removed"
+	Changed Change = "changed"
+)
+
+// LayerChange pairs a layer of the old image with one of the new.
+type LayerChange struct {
+	Change Change
+	// Old and New are nil where the layer is in one image only.
+	Old, New *Layer
+}
+
+// Compressed returns the change of the blob size, and whether it is known.
+func (c LayerChange) Compressed() (Bytes, bool) {
+	return c.difference(HasCompressed, func(l *Layer) Bytes { return l.Compressed })
+}
+
+// Unpacked returns the change of the payload, and whether it is known.
+func (c LayerChange) Unpacked() (Bytes, bool) {
+	return c.difference(HasFiles, func(l *Layer) Bytes { return l.Unpacked })
+}
+
+func (c LayerChange) difference(need Has, size func(*Layer) Bytes) (Bytes, bool) {
+	var change Bytes
+	if c.New != nil {
+		if c.New.Has&need == 0 {
+			return 0, false
+		}
+		change += size(c.New)
+	}
+	if c.Old != nil {
+		if c.Old.Has&need == 0 {
+			return 0, false
+		}
+		change -= size(c.Old)
+	}
+	return change, true
+}
+
+// PackageChange is a package that came, went or changed its size or version.
+type PackageChange struct {
+	Ecosystem string `json:"ecosystem"`
+	Name      string `json:"name"`
+	Change    Change `json:"change"`
+	From      string `json:"from,omitempty"`
+	To        string `json:"to,omitempty"`
+	Bytes     Bytes  `json:"bytes"`
+}
+
+// PathChange is a file or directory that came, went or changed its size.
+type PathChange struct {
+	Path   string `json:"path"`
+	Change Change `json:"change"`
+	// Dir tells that the change is that of everything below a directory.
+	Dir   bool  `json:"dir"`
+	Old   Bytes `json:"old"`
+	New   Bytes `json:"new"`
+	Bytes Bytes `json:"bytes"`
+	// Files counts the regular files that came, went or changed.
+	Files int `json:"files"`
+	// Layer is the index, in the new image, of the layer that holds most of
+	// the new bytes; -1 if there are none or it is unknown.
+	Layer int `json:"layer"`
+}
+
+// Cause is one line of "what grew".
+type Cause struct {
+	// Bytes is the growth, Metric what kind of bytes: Unpacked, or Compressed
+	// where no layer was read.
+	Bytes  Bytes
+	Metric Metric
+	// Label names a directory that everyone knows, such as "npm cache", and
+	// is "" for others. Path is the file or directory, "" for a whole layer.
+	Label, Path string
+	// Fate is set where the growth is waste: what made the bytes invisible.
+	Fate Fate
+	// Change is Added or Changed.
+	Change Change
+	// Layer is the index, in the new image, of the layer to look at, -1 if
+	// unknown; for waste it is the one that hid the bytes.
+	Layer int
+}
+
+// Verify checks that the parts add up to the change of unpacked, and the paths
+// to the change of final. An error is a defect of this program.
+func (d *Delta) Verify() error {
+	if d.Has&HasFiles == 0 {
+		return nil
+	}
+	if sum := d.Parts.Sum(); sum != d.Unpacked {
+		return fmt.Errorf("internal error: the parts of the change add up to %d bytes, unpacked changed by %d", sum, d.Unpacked)
+	}
+	var paths Bytes
+	for _, p := range d.Paths {
+		paths += p.Bytes
+	}
+	if paths != d.Final {
+		return fmt.Errorf("internal error: the changed paths add up to %d bytes, final changed by %d", paths, d.Final)
+	}
+	return nil
+}

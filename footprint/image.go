@@ -1,0 +1,259 @@
+// Package footprint holds what is known about the size of a container image,
+// and compares two of them.
+//
+// It is plain data and arithmetic: it reads no image, opens no file and knows
+// no output format. Package scan fills an [Image]; a [Snapshot] is the part of
+// it that a baseline stores; [Compare] explains the difference of two.
+//
+// Sizes are bytes. In every value that leaves this package the sums hold:
+// unpacked is final plus wasted, layers add up to their image, base and own
+// add up to the whole, and the parts of a [Delta] add up to the change.
+// [Image.Verify] and [Delta.Verify] say so or return an error.
+package footprint
+
+import (
+	"fmt"
+	"iter"
+)
+
+// Image is the footprint of one image for one platform.
+type Image struct {
+	// Name is the image's id in the budget file, "" outside one.
+	Name string
+	// Reference is the image as the user wrote it.
+	Reference string
+	// Source is the kind of place it was read from: registry, docker-daemon,
+	// oci, oci-archive or docker-archive.
+	Source string
+	// Digest is the manifest digest, ConfigDigest that of the configuration
+	// (the image ID of Docker); "" where the source has none.
+	Digest, ConfigDigest string
+	// Platform is os/arch[/variant].
+	Platform string
+
+	// Metrics are those of the whole image.
+	Metrics Metrics
+	// Base is the part that FROM brought, Own the rest. Both are nil when
+	// the boundary is not known.
+	Base *Base
+	// Own holds the metrics of the layers above the base.
+	Own *Metrics
+	// Layers are the layers with content, base first.
+	Layers []Layer
+	// Packages are the installed packages found, heaviest first.
+	Packages []Package
+	// Dirs is the directory roll-up of the final filesystem, sorted by path:
+	// every file is counted in the deepest listed directory above it, so the
+	// bytes add up to Metrics.Final. Empty when no file was read.
+	Dirs []Dir
+	// DirFloor is the resolution of Dirs: a directory that is not listed held
+	// fewer bytes than this, everything below it included. 0 means that every
+	// directory holding a regular file is listed.
+	DirFloor Bytes
+	// Paths are the sums of the path patterns that the budget names, in the
+	// order of the budget.
+	Paths []PathSize
+	// Dead are the bytes that no container can see, summed by what hid them.
+	Dead []Dead
+	// DeadFiles are the heaviest single files among Dead, heaviest first, at
+	// most [MaxDeadFiles].
+	DeadFiles []DeadFile
+
+	// Files walks the final filesystem in path order, directories included.
+	// It is nil when no layer was read, and after a round trip through a
+	// snapshot. It may be ranged over any number of times.
+	Files iter.Seq[File]
+}
+
+// MaxDeadFiles bounds [Image.DeadFiles].
+const MaxDeadFiles = 200
+
+// Base is what FROM brought into an image.
+type Base struct {
+	// FoundBy says how the boundary was found: "budget file" or "annotation".
+	FoundBy string
+	// Reference names the base image, "" if unknown.
+	Reference string
+	// Metrics are those of the base layers inside this image: its wasted
+	// bytes include base files that own layers replaced or deleted, because
+	// they are shipped in base layers all the same.
+	Metrics Metrics
+}
+
+// Layer is one layer with content.
+type Layer struct {
+	// Index counts from 0 at the base.
+	Index int
+	// Digest is the blob's, "" where the source stores no compressed blob.
+	// DiffID is the digest of the unpacked layer.
+	Digest, DiffID string
+	// CreatedBy is the history line, as recorded by whoever built the image.
+	CreatedBy string
+	// Compressed is the size of the blob; see Has.
+	Compressed Bytes
+	// CompressedEstimated says that no blob exists and Compressed is what the
+	// pinned method gives.
+	CompressedEstimated bool
+	// Unpacked is the payload of its regular files, Wasted the part of it
+	// that no container can see.
+	Unpacked, Wasted Bytes
+	// Files counts the names of regular files in it, hard links included.
+	Files int
+	// Has says which of the sizes were measured.
+	Has Has
+	// InBase tells whether FROM brought it.
+	InBase bool
+	// Origin is the place in a Dockerfile that made it, nil if unknown.
+	Origin *Origin
+}
+
+// Origin is a place in a Dockerfile; lines count from 1 and End is included.
+type Origin struct {
+	File  string `json:"file"`
+	Stage string `json:"stage"`
+	Start int    `json:"start"`
+	End   int    `json:"end"`
+	// Exact is false where the place was found by matching history.
+	Exact bool `json:"exact"`
+}
+
+// Package is one installed package.
+type Package struct {
+	Ecosystem string `json:"ecosystem"`
+	Name      string `json:"name"`
+	Version   string `json:"version"`
+	Bytes     Bytes  `json:"bytes"`
+	// Layer is the index of the layer that brought most of it.
+	Layer int `json:"layer"`
+}
+
+// Kind is the type of a file.
+type Kind uint8
+
+// The kinds of files. The zero Kind is no file at all.
+const (
+	Regular Kind = iota + 1
+	Directory
+	Symlink
+	Other // devices, FIFOs, sockets
+)
+
+// File is one name in the final filesystem.
+type File struct {
+	// Path is absolute and clean, and may hold any bytes.
+	Path string
+	Kind Kind
+	// Size is the payload of a regular file. Only the first name, in path
+	// order, of several hard links carries it; the others have 0.
+	Size Bytes
+	// Hash is a 64-bit hash of the content, to tell whether two files of the
+	// same size are the same. It is no proof against an attacker.
+	Hash uint64
+	// Layer is the index of the layer that holds the bytes.
+	Layer int
+	// Mode are the permission bits, setuid, setgid and sticky included.
+	Mode uint16
+}
+
+// Dir is one directory of a roll-up.
+type Dir struct {
+	Path  string `json:"path"`
+	Bytes Bytes  `json:"bytes"`
+	Files int    `json:"files"`
+}
+
+// PathSize is the sum over all files whose path matches a pattern.
+type PathSize struct {
+	Pattern string `json:"pattern"`
+	Bytes   Bytes  `json:"bytes"`
+	Files   int    `json:"files"`
+	// Examples are a few of the matching paths, in path order.
+	Examples []string `json:"examples,omitempty"`
+}
+
+// Fate says what made bytes invisible.
+type Fate string
+
+// The fates of bytes.
+const (
+	// Deleted by a whiteout or an opaque directory.
+	Deleted Fate = "deleted"
+	// Replaced by other content, or by something that is no file.
+	Replaced Fate = "replaced"
+	// Rewritten with the same content: chown, chmod, touch or a second copy.
+	Rewritten Fate = "rewritten"
+)
+
+// Dead sums the bytes that layer In holds and layer By made invisible.
+type Dead struct {
+	In    int   `json:"in"`
+	By    int   `json:"by"`
+	Fate  Fate  `json:"fate"`
+	Bytes Bytes `json:"bytes"`
+	Files int   `json:"files"`
+	// Under is the deepest directory that holds all of them.
+	Under string `json:"under"`
+}
+
+// DeadFile is one file of [Dead].
+type DeadFile struct {
+	Path  string `json:"path"`
+	Bytes Bytes  `json:"bytes"`
+	In    int    `json:"in"`
+	By    int    `json:"by"`
+	Fate  Fate   `json:"fate"`
+}
+
+// Verify checks that everything adds up. An error is a defect of this program
+// (or of a stored snapshot), never of the image.
+func (img *Image) Verify() error {
+	m := img.Metrics
+	if m.Layers != len(img.Layers) {
+		return fmt.Errorf("internal error: %d layers counted, %d listed", m.Layers, len(img.Layers))
+	}
+	var compressed, unpacked, wasted Bytes
+	var has = HasCompressed | HasFiles
+	for _, l := range img.Layers {
+		compressed += l.Compressed
+		unpacked += l.Unpacked
+		wasted += l.Wasted
+		has &= l.Has
+	}
+	if m.Has&HasCompressed != 0 && has&HasCompressed != 0 && compressed != m.Compressed {
+		return fmt.Errorf("internal error: layers add up to %d compressed bytes, the image says %d", compressed, m.Compressed)
+	}
+	if m.Has&HasFiles != 0 {
+		if m.Unpacked != m.Final+m.Wasted {
+			return fmt.Errorf("internal error: unpacked %d is not final %d + wasted %d", m.Unpacked, m.Final, m.Wasted)
+		}
+		if unpacked != m.Unpacked || wasted != m.Wasted {
+			return fmt.Errorf("internal error: layers add up to %d unpacked and %d wasted, the image says %d and %d", unpacked, wasted, m.Unpacked, m.Wasted)
+		}
+		if err := img.verifyDetail(); err != nil {
+			return err
+		}
+	}
+	if img.Base != nil && img.Own != nil {
+		if sum := img.Base.Metrics.add(*img.Own); !sum.sameSizes(m) {
+			return fmt.Errorf("internal error: base and own add up to %+v, the image is %+v", sum, m)
+		}
+	}
+	return nil
+}
+
+func (img *Image) verifyDetail() error {
+	var dirs, dead Bytes
+	for _, d := range img.Dirs {
+		dirs += d.Bytes
+	}
+	for _, d := range img.Dead {
+		dead += d.Bytes
+	}
+	if len(img.Dirs) > 0 && dirs != img.Metrics.Final {
+		return fmt.Errorf("internal error: directories add up to %d bytes, final is %d", dirs, img.Metrics.Final)
+	}
+	if dead != img.Metrics.Wasted {
+		return fmt.Errorf("internal error: hidden bytes add up to %d, wasted is %d", dead, img.Metrics.Wasted)
+	}
+	return nil
+}

@@ -1,0 +1,171 @@
+package footprint
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+)
+
+// Metric names one of the figures that a budget can limit.
+type Metric string
+
+// The metrics. All are bytes but the last two, which are counts.
+const (
+	// Compressed is what a cold pull transfers.
+	Compressed Metric = "compressed"
+	// Unpacked is the payload of all regular files in all layers.
+	Unpacked Metric = "unpacked"
+	// Final is what the merged filesystem holds.
+	Final Metric = "final"
+	// Wasted is Unpacked less Final: shipped, and seen by no container.
+	Wasted Metric = "wasted"
+	// Update is what a host that holds the baseline must still pull.
+	Update Metric = "update"
+	// LayerCount counts layers with content.
+	LayerCount Metric = "layers"
+	// FileCount counts the names of regular files in the final filesystem,
+	// every hard link being a name.
+	FileCount Metric = "files"
+)
+
+// AllMetrics lists the metrics in the order in which reports show them.
+func AllMetrics() []Metric {
+	return []Metric{Compressed, Unpacked, Final, Wasted, Update, LayerCount, FileCount}
+}
+
+// IsCount tells whether the metric counts things and is not a size.
+func (m Metric) IsCount() bool { return m == LayerCount || m == FileCount }
+
+// Has is the set of figures that were measured.
+type Has uint8
+
+const (
+	// HasCompressed says that Compressed is known or estimated.
+	HasCompressed Has = 1 << iota
+	// HasFiles says that layers were read: Unpacked, Final, Wasted and Files
+	// are known.
+	HasFiles
+	// HasUpdate says that Update is known.
+	HasUpdate
+)
+
+// Metrics are the figures of a set of layers. A figure that is not in Has was
+// not measured and means nothing; it is null in JSON.
+type Metrics struct {
+	Compressed          Bytes
+	CompressedEstimated bool
+	Unpacked            Bytes
+	Final               Bytes
+	Wasted              Bytes
+	Update              Bytes
+	Layers              int
+	Files               int
+	Has                 Has
+}
+
+// Value returns one figure, and whether it was measured.
+func (m Metrics) Value(name Metric) (int64, bool) {
+	files := m.Has&HasFiles != 0
+	switch name {
+	case Compressed:
+		return int64(m.Compressed), m.Has&HasCompressed != 0
+	case Unpacked:
+		return int64(m.Unpacked), files
+	case Final:
+		return int64(m.Final), files
+	case Wasted:
+		return int64(m.Wasted), files
+	case Update:
+		return int64(m.Update), m.Has&HasUpdate != 0
+	case LayerCount:
+		return int64(m.Layers), true
+	case FileCount:
+		return int64(m.Files), files
+	}
+	return 0, false
+}
+
+func (m Metrics) add(o Metrics) Metrics {
+	return Metrics{
+		Compressed: m.Compressed + o.Compressed,
+		Unpacked:   m.Unpacked + o.Unpacked,
+		Final:      m.Final + o.Final,
+		Wasted:     m.Wasted + o.Wasted,
+		Update:     m.Update + o.Update,
+		Layers:     m.Layers + o.Layers,
+		Files:      m.Files + o.Files,
+		Has:        m.Has & o.Has,
+	}
+}
+
+// sameSizes compares the figures that both have.
+func (m Metrics) sameSizes(o Metrics) bool {
+	for _, name := range AllMetrics() {
+		a, known := m.Value(name)
+		b, alsoKnown := o.Value(name)
+		if known && alsoKnown && a != b {
+			return false
+		}
+	}
+	return true
+}
+
+type metricsJSON struct {
+	Compressed          *Bytes `json:"compressed"`
+	CompressedEstimated bool   `json:"compressed_estimated"`
+	Unpacked            *Bytes `json:"unpacked"`
+	Final               *Bytes `json:"final"`
+	Wasted              *Bytes `json:"wasted"`
+	Update              *Bytes `json:"update"`
+	Layers              int    `json:"layers"`
+	Files               *int   `json:"files"`
+}
+
+// MarshalJSON writes every figure by its metric name; null is "not measured".
+func (m Metrics) MarshalJSON() ([]byte, error) {
+	out := metricsJSON{Layers: m.Layers}
+	if m.Has&HasCompressed != 0 {
+		out.Compressed, out.CompressedEstimated = &m.Compressed, m.CompressedEstimated
+	}
+	if m.Has&HasFiles != 0 {
+		out.Unpacked, out.Final, out.Wasted, out.Files = &m.Unpacked, &m.Final, &m.Wasted, &m.Files
+	}
+	if m.Has&HasUpdate != 0 {
+		out.Update = &m.Update
+	}
+	return json.Marshal(out)
+}
+
+// UnmarshalJSON reads what MarshalJSON writes. Negative figures, unknown keys
+// and a half-measured set of files are errors.
+func (m *Metrics) UnmarshalJSON(data []byte) error {
+	var in metricsJSON
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&in); err != nil {
+		return err
+	}
+	*m = Metrics{Layers: in.Layers}
+	for _, p := range []*Bytes{in.Compressed, in.Unpacked, in.Final, in.Wasted, in.Update} {
+		if p != nil && *p < 0 {
+			return fmt.Errorf("a size of %d bytes", *p)
+		}
+	}
+	if in.Layers < 0 || in.Files != nil && *in.Files < 0 {
+		return fmt.Errorf("a negative count")
+	}
+	if in.Compressed != nil {
+		m.Compressed, m.CompressedEstimated, m.Has = *in.Compressed, in.CompressedEstimated, m.Has|HasCompressed
+	}
+	if in.Update != nil {
+		m.Update, m.Has = *in.Update, m.Has|HasUpdate
+	}
+	switch {
+	case in.Unpacked != nil && in.Final != nil && in.Wasted != nil && in.Files != nil:
+		m.Unpacked, m.Final, m.Wasted, m.Files = *in.Unpacked, *in.Final, *in.Wasted, *in.Files
+		m.Has |= HasFiles
+	case in.Unpacked != nil || in.Final != nil || in.Wasted != nil || in.Files != nil:
+		return fmt.Errorf("unpacked, final, wasted and files are measured together or not at all")
+	}
+	return nil
+}

@@ -1,0 +1,84 @@
+// Package report turns one [Report] value into text: for a terminal, for a
+// pull-request comment and a job summary (markdown), and for machines (JSON).
+//
+// It measures nothing and judges nothing; it reads no clock and no
+// environment. The same value always gives the same bytes. Every name that
+// came out of an image, a Dockerfile or a branch passes through package
+// escape on its way into a document.
+package report
+
+import (
+	"github.com/org/image-budget/budget"
+	"github.com/org/image-budget/footprint"
+)
+
+// Kind says which command made a report, and so which parts it shows.
+type Kind string
+
+// The kinds of report.
+const (
+	// Check judges images by their budget.
+	Check Kind = "check"
+	// Inspect shows what is in one image.
+	Inspect Kind = "inspect"
+	// Diff explains the difference of two images.
+	Diff Kind = "diff"
+)
+
+// Report is everything that one run found out.
+type Report struct {
+	Kind Kind
+	// Tool is "image-budget VERSION".
+	Tool string
+	// Status is the worst of its images.
+	Status budget.Status
+	// BlobBytesRead counts the bytes of layer blobs that were read, and
+	// LayersRead and LayersKnown the layers behind them and those that a
+	// cache or the baseline described already.
+	BlobBytesRead           footprint.Bytes
+	LayersRead, LayersKnown int
+	Images                  []Image
+	// Run says where this was measured; its zero value is a terminal.
+	Run Run
+	// Notes are remarks about the run that are no verdict, such as "no
+	// budget file: the defaults apply".
+	Notes []string
+}
+
+// Image is one measured image with everything said about it.
+type Image struct {
+	Head *footprint.Image
+	// Base is the baseline's image, nil without one. In a Diff it is OLD.
+	Base     *footprint.Image
+	Baseline Baseline
+	// Delta is nil without a comparable baseline.
+	Delta   *footprint.Delta
+	Verdict budget.Verdict
+}
+
+// Baseline says what an image was compared with.
+type Baseline struct {
+	// Status is "found", "none" or "not-comparable".
+	Status string
+	// From is the store as the user wrote it: "file:size.json".
+	From string
+	// Reason says in a sentence why there is none, or why it does not compare.
+	Reason string
+	// Commit is the commit that was measured, "" if unknown, and Distance how
+	// many commits it is older than the one that should have been.
+	Commit   string
+	Distance int
+}
+
+// Run describes the workflow run that a report comes from. Empty fields are
+// unknown and are left out of what is shown.
+type Run struct {
+	// Repository is owner/name, ServerURL the web address of its host.
+	Repository, ServerURL string
+	// Head and Base are the full commit hashes that are compared.
+	Head, Base string
+	// ID and Attempt name the workflow run.
+	ID, Attempt int64
+	// BudgetFile is the path of the budget file inside the repository.
+	BudgetFile string
+}

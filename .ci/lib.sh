@@ -14,6 +14,11 @@ REGISTRY=127.0.0.1:5055
 export DEBIAN_FRONTEND=noninteractive
 mkdir -p "$IB_STATE" "$IB_RUN" "$IB_BIN" "$IB_LOG"
 
+# The clients speak BuildKit themselves (Debian's 20.10 client has it built in; newer ones need a plugin).
+d20() { DOCKER_BUILDKIT=1 /usr/bin/docker --host "$ENGINE20" "$@"; }
+d29() { /usr/bin/docker --host "$ENGINE29" "$@"; }
+has() { "$1" image inspect "$2" >/dev/null 2>&1; } # has d20|d29 IMAGE
+
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 die() {
   say "$*"

@@ -1,0 +1,136 @@
+package scan
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Cache keeps the indexes of layers in a directory, one file per diffID. It is
+// safe for several processes at once: files appear by rename and are checked
+// when read. It never fails a run: what cannot be read is read again from the
+// image, and what cannot be written is counted.
+type Cache struct {
+	dir      string
+	maxBytes int64
+	now      func() time.Time
+	failed   error
+}
+
+// OpenCache uses dir, which is created, and keeps at most maxBytes in it; the
+// indexes that were not used for longest go first.
+func OpenCache(dir string, maxBytes int64, now func() time.Time) (*Cache, error) {
+	if err := os.MkdirAll(filepath.Join(dir, "layers"), 0o755); err != nil {
+		return nil, fmt.Errorf("creating the cache: %w", err)
+	}
+	return &Cache{dir: filepath.Join(dir, "layers"), maxBytes: maxBytes, now: now}, nil
+}
+
+var sha256Digest = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+
+func (c *Cache) file(diffID string) (string, bool) {
+	if !sha256Digest.MatchString(diffID) {
+		return "", false
+	}
+	return filepath.Join(c.dir, strings.TrimPrefix(diffID, "sha256:")), true
+}
+
+// load returns nil for a layer that is not there, or not readable, or not ours.
+func (c *Cache) load(diffID string) *Index {
+	name, ok := c.file(diffID)
+	if !ok {
+		return nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxIndex))
+	if err != nil {
+		return nil
+	}
+	x, err := unmarshalIndex(diffID, data)
+	if err != nil {
+		return nil
+	}
+	now := c.now()
+	_ = os.Chtimes(name, now, now) // only the order of pruning suffers
+	return x
+}
+
+// store writes an index. Its layer must have been checked against diffID, or
+// one image could plant figures for another.
+func (c *Cache) store(diffID string, x *Index) {
+	name, ok := c.file(diffID)
+	if !ok {
+		return
+	}
+	if err := c.write(name, diffID, x); err != nil {
+		c.failed = errors.Join(c.failed, err)
+	}
+}
+
+func (c *Cache) write(name, diffID string, x *Index) error {
+	data, err := x.marshal(diffID)
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(c.dir, "new-*")
+	if err != nil {
+		return fmt.Errorf("writing to the cache: %w", err)
+	}
+	defer os.Remove(f.Name()) // gone after the rename
+	_, err = f.Write(data)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("writing to the cache: %w", err)
+	}
+	now := c.now()
+	_ = os.Chtimes(f.Name(), now, now)
+	if err := os.Rename(f.Name(), name); err != nil {
+		return fmt.Errorf("writing to the cache: %w", err)
+	}
+	return nil
+}
+
+// Close prunes the directory. It returns what went wrong since OpenCache, if
+// anything did: reason for a warning, since every figure is right all the same.
+func (c *Cache) Close() error {
+	return errors.Join(c.failed, c.prune())
+}
+
+func (c *Cache) prune() error {
+	list, err := os.ReadDir(c.dir)
+	if err != nil {
+		return fmt.Errorf("pruning the cache: %w", err)
+	}
+	var infos []fs.FileInfo
+	var total int64
+	for _, e := range list {
+		if info, err := e.Info(); err == nil && info.Mode().IsRegular() {
+			infos = append(infos, info)
+			total += info.Size()
+		}
+	}
+	slices.SortFunc(infos, func(a, b fs.FileInfo) int {
+		return cmp.Or(a.ModTime().Compare(b.ModTime()), strings.Compare(a.Name(), b.Name()))
+	})
+	for _, info := range infos {
+		if total <= c.maxBytes {
+			break
+		}
+		if err := os.Remove(filepath.Join(c.dir, info.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("pruning the cache: %w", err)
+		}
+		total -= info.Size()
+	}
+	return nil
+}

@@ -1,0 +1,259 @@
+package scan
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/org/image-budget/footprint"
+)
+
+// Index is everything learnt from one layer, in the order of its tar, packed
+// into some 40 bytes per entry. With it the layer need not be read again.
+type Index struct {
+	// records are front-coded: each stores how many leading bytes its path
+	// shares with the one before. The common case of a tar, siblings in one
+	// directory, then costs little more than the file's own name.
+	records []byte
+	entries int
+	// files counts the names of regular files, unpacked their payload.
+	files    int
+	unpacked footprint.Bytes
+	// estimate is the size after the pinned compression, -1 if it was not
+	// asked for when the layer was read.
+	estimate footprint.Bytes
+	last     []byte
+}
+
+// entryKind is what an entry of a layer does when the layer is applied.
+type entryKind uint8
+
+const (
+	addRegular entryKind = iota + 1
+	addDirectory
+	addSymlink
+	addOther
+	addHardLink
+	// addHidden is a regular file that is shipped but that no container can
+	// ever see: AUFS bookkeeping.
+	addHidden
+	whiteout
+	opaque
+	lastKind = opaque
+)
+
+// entry is one decoded record. path and link have no leading slash.
+type entry struct {
+	kind entryKind
+	path []byte
+	size int64
+	hash uint64
+	mode uint16
+	link []byte
+	// shared is how many leading bytes path has in common with the entry
+	// before it.
+	shared int
+}
+
+func newIndex() *Index { return &Index{estimate: -1} }
+
+func (x *Index) add(e entry) {
+	shared := 0
+	for shared < len(x.last) && shared < len(e.path) && x.last[shared] == e.path[shared] {
+		shared++
+	}
+	b := x.records
+	b = append(b, byte(e.kind))
+	b = binary.AppendUvarint(b, uint64(shared))
+	b = binary.AppendUvarint(b, uint64(len(e.path)-shared))
+	b = append(b, e.path[shared:]...)
+	switch e.kind {
+	case addRegular, addHidden:
+		b = binary.AppendUvarint(b, uint64(e.mode))
+		b = binary.AppendUvarint(b, uint64(e.size))
+		if e.size > 0 {
+			b = binary.LittleEndian.AppendUint64(b, e.hash)
+		}
+		x.unpacked += footprint.Bytes(e.size)
+	case addDirectory, addOther:
+		b = binary.AppendUvarint(b, uint64(e.mode))
+	case addHardLink:
+		b = binary.AppendUvarint(b, uint64(len(e.link)))
+		b = append(b, e.link...)
+	}
+	if e.kind == addRegular || e.kind == addHardLink {
+		x.files++
+	}
+	x.records = b
+	x.last = append(x.last[:0], e.path...)
+	x.entries++
+}
+
+// errIndex says that stored records are not ours, or damaged.
+var errIndex = errors.New("malformed layer index")
+
+// all walks the records. An entry is valid until the next one. Only an index
+// that came from a file can end in an error.
+func (x *Index) all() iter.Seq2[entry, error] {
+	return func(yield func(entry, error) bool) {
+		var path []byte
+		d := decoder{b: x.records}
+		for len(d.b) > 0 {
+			e := entry{kind: entryKind(d.byte())}
+			e.shared = int(d.uvarint(uint64(len(path))))
+			suffix := d.bytes(d.uvarint(maxPath))
+			path = append(path[:e.shared], suffix...)
+			e.path = path
+			switch e.kind {
+			case addRegular, addHidden:
+				e.mode = uint16(d.uvarint(1<<16 - 1))
+				e.size = int64(d.uvarint(1<<63 - 1))
+				if e.size > 0 {
+					e.hash = d.uint64()
+				}
+			case addDirectory, addOther:
+				e.mode = uint16(d.uvarint(1<<16 - 1))
+			case addHardLink:
+				e.link = d.bytes(d.uvarint(maxPath))
+			case addSymlink, whiteout, opaque:
+			default:
+				d.bad = true
+			}
+			if d.bad {
+				yield(entry{}, errIndex)
+				return
+			}
+			if !yield(e, nil) {
+				return
+			}
+		}
+	}
+}
+
+// decoder reads records; after the first thing that does not fit it is bad
+// and yields zeros.
+type decoder struct {
+	b   []byte
+	bad bool
+}
+
+func (d *decoder) fail() {
+	d.bad, d.b = true, nil
+}
+
+func (d *decoder) byte() byte {
+	if len(d.b) == 0 {
+		d.fail()
+		return 0
+	}
+	v := d.b[0]
+	d.b = d.b[1:]
+	return v
+}
+
+func (d *decoder) uvarint(max uint64) uint64 {
+	v, n := binary.Uvarint(d.b)
+	if n <= 0 || v > max {
+		d.fail()
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) bytes(n uint64) []byte {
+	if n > uint64(len(d.b)) {
+		d.fail()
+		return nil
+	}
+	v := d.b[:n:n]
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) uint64() uint64 {
+	v := d.bytes(8)
+	if len(v) < 8 {
+		return 0
+	}
+	return binary.LittleEndian.Uint64(v)
+}
+
+// A stored index is: magic, a checksum of what follows, the diffID it
+// describes, the counts, and the records, compressed.
+const indexMagic = "image-budget layer index 1\n"
+
+// maxIndex bounds the unpacked records of a stored index, far above what
+// MaxFiles entries need.
+const maxIndex = 1 << 30
+
+func (x *Index) marshal(diffID string) ([]byte, error) {
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		return nil, fmt.Errorf("storing a layer index: %w", err)
+	}
+	defer enc.Close()
+	var body []byte
+	body = binary.AppendUvarint(body, uint64(len(diffID)))
+	body = append(body, diffID...)
+	body = binary.AppendUvarint(body, uint64(x.entries))
+	body = binary.AppendVarint(body, int64(x.estimate))
+	body = enc.EncodeAll(x.records, body)
+	out := binary.LittleEndian.AppendUint64([]byte(indexMagic), xxhash.Sum64(body))
+	return append(out, body...), nil
+}
+
+// unmarshalIndex reads a stored index and checks every record of it, so that
+// nothing can go wrong later on.
+func unmarshalIndex(diffID string, data []byte) (*Index, error) {
+	rest, ok := bytes.CutPrefix(data, []byte(indexMagic))
+	if !ok || len(rest) < 8 || binary.LittleEndian.Uint64(rest) != xxhash.Sum64(rest[8:]) {
+		return nil, errIndex
+	}
+	d := decoder{b: rest[8:]}
+	if string(d.bytes(d.uvarint(256))) != diffID {
+		return nil, errIndex
+	}
+	entries := d.uvarint(1 << 40)
+	estimate, n := binary.Varint(d.b)
+	if d.bad || n <= 0 || estimate < -1 {
+		return nil, errIndex
+	}
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxIndex))
+	if err != nil {
+		return nil, fmt.Errorf("reading a layer index: %w", err)
+	}
+	defer dec.Close()
+	records, err := dec.DecodeAll(d.b[n:], nil)
+	if err != nil {
+		return nil, errIndex
+	}
+	x := &Index{records: records, estimate: footprint.Bytes(estimate)}
+	for e, err := range x.all() {
+		if err != nil || !validPath(e.path) || e.kind == addHardLink && !validPath(e.link) {
+			return nil, errIndex
+		}
+		x.entries++
+		switch e.kind {
+		case addRegular:
+			x.files++
+			x.unpacked += footprint.Bytes(e.size)
+		case addHidden:
+			x.unpacked += footprint.Bytes(e.size)
+		case addHardLink:
+			x.files++
+		}
+		if x.unpacked < 0 {
+			return nil, errIndex
+		}
+	}
+	if uint64(x.entries) != entries {
+		return nil, errIndex
+	}
+	return x, nil
+}

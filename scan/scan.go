@@ -1,0 +1,227 @@
+// Package scan measures an image: it reads every layer once, as a stream, and
+// merges what it learnt into the figures of package footprint.
+//
+// Reading and merging are apart. A layer becomes an [Index], whatever order
+// and however many at a time layers arrive in; the indexes are then applied to
+// each other, base first. So the engine's save stream, a registry and a cache
+// of indexes all end in the same numbers. Nothing is unpacked to disk and no
+// content is kept; memory grows with the number of names.
+//
+// It decides nothing: no budget, no opinion about what is too much.
+package scan
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/org/image-budget/footprint"
+	"github.com/org/image-budget/source"
+)
+
+// Limits bound what a hostile image can cost. Zero means the default.
+type Limits struct {
+	// MaxFiles bounds the entries of all layers together: 5,000,000.
+	MaxFiles int
+	// MaxUnpacked bounds the payload of one layer: 64 GiB.
+	MaxUnpacked footprint.Bytes
+}
+
+func (l Limits) withDefaults() Limits {
+	if l.MaxFiles <= 0 {
+		l.MaxFiles = 5_000_000
+	}
+	if l.MaxUnpacked <= 0 {
+		l.MaxUnpacked = 64 << 30
+	}
+	return l
+}
+
+// Options say how much to measure.
+type Options struct {
+	Limits Limits
+	// Files asks for the figures that need layers to be read. Without it only
+	// what the manifest says is measured, and no layer is fetched.
+	Files bool
+	// Estimate asks for the compressed size by [EstimateMethod] of layers
+	// that no source has compressed. It costs more than everything else.
+	Estimate bool
+	// Blobs are the compressed sizes of layers known from elsewhere, by
+	// diffID; they stand in where the source has no blob.
+	Blobs map[string]footprint.Bytes
+	// Base is the number of layers that FROM brought, 0 if unknown. BaseFoundBy
+	// and BaseReference go into the result.
+	Base                       int
+	BaseFoundBy, BaseReference string
+	// Cache holds the indexes of layers read before; nil is none.
+	Cache *Cache
+	// Workers is how many layers are read at once; 0 is one per processor.
+	Workers int
+	// Progress is told how many of how many stored bytes of layers have been
+	// read; total is 0 if unknown. It is called from several goroutines.
+	Progress func(read, total int64)
+}
+
+// Result is a measured image, and what measuring it cost.
+type Result struct {
+	Image *footprint.Image
+	// LayersRead counts distinct layers that were read, LayersKnown those that
+	// the cache described.
+	LayersRead, LayersKnown int
+}
+
+// Image measures an image.
+func Image(ctx context.Context, img *source.Image, opt Options) (*Result, error) {
+	opt.Limits = opt.Limits.withDefaults()
+	res := &Result{}
+	out := &footprint.Image{
+		Reference:    img.Reference,
+		Source:       img.Source,
+		Digest:       img.Digest,
+		ConfigDigest: img.ConfigDigest,
+		Platform:     img.Platform,
+	}
+	res.Image = out
+	var indexes []*Index
+	if opt.Files || opt.Estimate && !sizesKnown(img, opt.Blobs) {
+		var err error
+		if indexes, err = readLayers(ctx, img, opt, res); err != nil {
+			return nil, err
+		}
+	}
+	// Only now: an engine names its blobs and its history in the stream.
+	out.Layers = describe(img, indexes, opt)
+	if indexes != nil {
+		if err := merge(ctx, out, indexes, opt); err != nil {
+			return nil, err
+		}
+	}
+	total(out, opt)
+	if err := out.Verify(); err != nil {
+		return nil, err
+	}
+	return res, nil
+}
+
+func sizesKnown(img *source.Image, blobs map[string]footprint.Bytes) bool {
+	for _, l := range img.Layers {
+		if _, ok := blobs[l.DiffID]; !ok && l.Size < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// readLayers returns an index for each layer, from the cache or from the source.
+func readLayers(ctx context.Context, img *source.Image, opt Options, res *Result) ([]*Index, error) {
+	known := map[string]*Index{}
+	for _, l := range img.Layers {
+		if _, done := known[l.DiffID]; done || opt.Cache == nil {
+			continue
+		}
+		x := opt.Cache.load(l.DiffID)
+		_, blobKnown := opt.Blobs[l.DiffID]
+		if x != nil && (x.estimate >= 0 || !opt.Estimate || l.Size >= 0 || blobKnown) {
+			known[l.DiffID] = x
+		}
+	}
+	res.LayersKnown = len(known)
+	var mu sync.Mutex
+	var buffers [][]byte
+	read, err := source.Read(ctx, img, source.ReadOptions{
+		Want:         func(diffID string) bool { return known[diffID] == nil },
+		Workers:      opt.Workers,
+		VerifyDiffID: opt.Cache != nil,
+		Progress:     opt.Progress,
+	}, func(_ context.Context, r io.Reader) (*Index, error) {
+		mu.Lock()
+		var buf []byte
+		if n := len(buffers); n > 0 {
+			buf, buffers = buffers[n-1], buffers[:n-1]
+		}
+		mu.Unlock()
+		if buf == nil {
+			buf = make([]byte, 256<<10)
+		}
+		defer func() {
+			mu.Lock()
+			buffers = append(buffers, buf)
+			mu.Unlock()
+		}()
+		lr := layerReader{limits: opt.Limits, estimate: opt.Estimate, buf: buf}
+		return lr.read(r)
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]*Index, len(img.Layers))
+	fresh := map[string]bool{}
+	for i, l := range img.Layers {
+		out[i] = known[l.DiffID]
+		if out[i] == nil {
+			out[i] = read[i]
+			if !fresh[l.DiffID] {
+				fresh[l.DiffID] = true
+				if opt.Cache != nil {
+					opt.Cache.store(l.DiffID, read[i])
+				}
+			}
+		}
+		if out[i] == nil {
+			return nil, fmt.Errorf("internal error: layer %d was not read", i)
+		}
+	}
+	res.LayersRead = len(fresh)
+	return out, nil
+}
+
+// describe lists the layers with what the manifest, the history and the
+// indexes say of each.
+func describe(img *source.Image, indexes []*Index, opt Options) []footprint.Layer {
+	created := history(img)
+	out := make([]footprint.Layer, len(img.Layers))
+	for i, l := range img.Layers {
+		out[i] = footprint.Layer{
+			Index: i, Digest: l.Digest, DiffID: l.DiffID, CreatedBy: created[i], InBase: i < opt.Base,
+		}
+		lay := &out[i]
+		blob, blobKnown := opt.Blobs[l.DiffID]
+		switch {
+		case l.Size >= 0:
+			lay.Compressed, lay.Has = footprint.Bytes(l.Size), footprint.HasCompressed
+		case blobKnown:
+			lay.Compressed, lay.Has = blob, footprint.HasCompressed
+		case indexes != nil && indexes[i].estimate >= 0:
+			lay.Compressed, lay.Has = indexes[i].estimate, footprint.HasCompressed
+			lay.CompressedEstimated = true
+		}
+		if indexes != nil {
+			lay.Unpacked, lay.Files = indexes[i].unpacked, indexes[i].files
+			lay.Has |= footprint.HasFiles
+		}
+	}
+	return out
+}
+
+// history gives the line that made each layer, "" where the config has none.
+func history(img *source.Image) []string {
+	out := make([]string, len(img.Layers))
+	if img.Config == nil {
+		return out
+	}
+	i := 0
+	for _, h := range img.Config.History {
+		if h.EmptyLayer {
+			continue
+		}
+		if i == len(out) {
+			// More lines than layers: they cannot be told apart, so none of
+			// them may be believed.
+			return make([]string, len(img.Layers))
+		}
+		out[i] = h.CreatedBy
+		i++
+	}
+	return out
+}

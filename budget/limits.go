@@ -1,0 +1,285 @@
+package budget
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/org/image-budget/footprint"
+)
+
+// decodeLimits reads the limits of metrics, in the order of AllMetrics.
+func (d *decoder) decodeLimits(n *node, what string) []Limit {
+	var out []Limit
+	known := metricNames()
+	fields := d.fieldsOf(n, what, known)
+	for _, name := range known {
+		e, ok := fields[name]
+		if !ok {
+			continue
+		}
+		metric := footprint.Metric(name)
+		l := Limit{Metric: metric, Pos: d.pos(e.key)}
+		l.Bounds = d.decodeBounds(e.value, what+"."+name, metric)
+		out = append(out, l)
+	}
+	return out
+}
+
+func (d *decoder) decodePaths(n *node) []PathLimit {
+	var out []PathLimit
+	for _, e := range d.entriesOf(n, "paths") {
+		if e.key.text == "" {
+			d.fail(e.key, "", "a pattern is empty")
+			continue
+		}
+		d.checkPattern(e.key, e.key.text)
+		p := PathLimit{Pattern: e.key.text, Pos: d.pos(e.key)}
+		p.Bounds = d.decodeBounds(e.value, "the limit of "+quote(e.key.text), footprint.Final)
+		out = append(out, p)
+	}
+	return out
+}
+
+func (d *decoder) decodeBounds(n *node, what string, metric footprint.Metric) Bounds {
+	var b Bounds
+	if n.kind != mapNode && n.kind != nullNode {
+		d.fail(n, "write {max: …}", "%s must be a mapping with max, warn or growth", what)
+		return b
+	}
+	keys := boundKeys
+	if metric == footprint.Update {
+		if e := find(n, "growth"); e != nil {
+			d.fail(e.key, "limit it with max", "update cannot have a growth: it already is what the baseline lacks")
+		}
+		keys = boundKeys // so that growth is not unknown as well
+	}
+	fields := d.fieldsOf(n, what, keys)
+	if v, ok := fields["max"]; ok {
+		b.Max = d.decodeBound(v, metric)
+	}
+	if v, ok := fields["warn"]; ok {
+		b.Warn = d.decodeBound(v, metric)
+	}
+	if v, ok := fields["growth"]; ok {
+		d.countLimit(v.key)
+		b.Growth = d.decodeGrowth(v, metric)
+	}
+	if b.Max != nil && b.Warn != nil && b.Warn.Value > b.Max.Value {
+		d.fail(fields["warn"].value, "warn is the lower of the two", "warn %s is more than max %s", quote(fields["warn"].value.text), quote(fields["max"].value.text))
+	}
+	return b
+}
+
+func find(n *node, key string) *entry {
+	for i := range n.entries {
+		if n.entries[i].key.text == key {
+			return &n.entries[i]
+		}
+	}
+	return nil
+}
+
+func (d *decoder) decodeBound(e entry, metric footprint.Metric) *Bound {
+	d.countLimit(e.key)
+	value, ok := d.amountOf(e.value, e.key.text, metric)
+	if !ok {
+		return nil
+	}
+	return &Bound{Value: value, Pos: d.pos(e.key)}
+}
+
+// amountOf reads a size, or a whole number for a metric that is a count.
+func (d *decoder) amountOf(n *node, what string, metric footprint.Metric) (int64, bool) {
+	if metric.IsCount() {
+		return d.countOf(n, what, metric)
+	}
+	if n.kind != stringNode && n.kind != intNode {
+		hint := "write a number with a unit, such as 120MB or 64MiB"
+		if n.kind == otherScalar && isFraction(n.text) {
+			hint = didYouMean(n.text + "MB")
+		}
+		d.fail(n, hint, "%s must be a size", what)
+		return 0, false
+	}
+	value, err := footprint.ParseBytes(n.text)
+	if err == nil && !plainSize(n.text) {
+		err = fmt.Errorf("%s is not a size", quote(n.text))
+	}
+	if err != nil {
+		d.fail(n, sizeHint(n.text), "%s: %s", what, firstClause(err))
+		return 0, false
+	}
+	if value > 0 && value < 1000 && isDecimal(strings.TrimSpace(n.text)) {
+		d.fail(n, didYouMean(fmt.Sprintf("%dMB", int64(value))), "%s has no unit and would be %d bytes; for bytes write %dB", what, int64(value), int64(value))
+		return 0, false
+	}
+	return int64(value), true
+}
+
+func (d *decoder) countOf(n *node, what string, metric footprint.Metric) (int64, bool) {
+	value, err := strconv.ParseInt(n.text, 10, 64)
+	if n.kind != intNode || err != nil {
+		d.fail(n, "write a whole number, such as 20", "%s: %s is counted, not weighed", what, metric)
+		return 0, false
+	}
+	return value, true
+}
+
+func (d *decoder) decodeGrowth(e entry, metric footprint.Metric) *Growth {
+	g := &Growth{Pos: d.pos(e.key)}
+	n := e.value
+	switch {
+	case n.kind == mapNode && metric.IsCount():
+		d.fail(n, "write a whole number or a percentage", "growth of %s takes no mapping", metric)
+	case n.kind == mapNode:
+		fields := d.fieldsOf(n, "growth", growthKeys)
+		percent, hasPercent := fields["percent"]
+		bytes, hasBytes := fields["bytes"]
+		if (!hasPercent || !hasBytes) && len(n.entries) > 0 {
+			d.fail(n, "write both, or `growth: 5%` or `growth: 2MB` alone", "growth needs percent and bytes here")
+		}
+		if hasPercent {
+			g.Percent = d.percentOf(percent.value)
+		}
+		if hasBytes {
+			if v, ok := d.amountOf(bytes.value, "bytes", metric); ok {
+				g.Amount = &v
+			}
+		}
+	case n.kind == stringNode && strings.Contains(n.text, "%"):
+		g.Percent = d.percentOf(n)
+	case n.kind == intNode && !metric.IsCount() && len(n.text) <= 3 && n.text != "0":
+		d.fail(n, didYouMean(n.text+"%"), "growth has no unit")
+	default:
+		if v, ok := d.amountOf(n, "growth", metric); ok {
+			g.Amount = &v
+		}
+	}
+	return g
+}
+
+// maxPercent is 1000 %. More than that is a typing error.
+const maxPercent = Percent(1_000_000)
+
+func (d *decoder) percentOf(n *node) *Percent {
+	if n.kind == intNode || n.kind == otherScalar && isFraction(n.text) {
+		d.fail(n, didYouMean(n.text+"%"), "percent has no %% sign")
+		return nil
+	}
+	if n.kind != stringNode {
+		d.fail(n, "write a number with a percent sign, such as 5%", "percent must be a percentage")
+		return nil
+	}
+	p, err := parsePercent(n.text)
+	if err != nil {
+		d.fail(n, "write a number with a percent sign, such as 5% or 2.5%", "%s", err)
+		return nil
+	}
+	return &p
+}
+
+func parsePercent(s string) (Percent, error) {
+	number, ok := strings.CutSuffix(strings.Trim(s, " "), "%")
+	number = strings.TrimRight(number, " ")
+	if ok && strings.HasPrefix(number, "-") {
+		return 0, fmt.Errorf("a growth of %s is negative; a shrinking image is never over its budget", quote(s))
+	}
+	whole, fraction, dot := strings.Cut(number, ".")
+	if !ok || !digits(whole) || len(whole) > 9 || dot && !digits(fraction) {
+		return 0, fmt.Errorf("%s is not a percentage", quote(s))
+	}
+	if len(fraction) > 3 {
+		return 0, fmt.Errorf("%s has more than three decimals", quote(s))
+	}
+	value, err := strconv.ParseInt(whole+(fraction + "000")[:3], 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("%s is not a percentage", quote(s))
+	}
+	if Percent(value) > maxPercent {
+		return 0, fmt.Errorf("%s is more than 1000%%", quote(s))
+	}
+	return Percent(value), nil
+}
+
+// String prints the percentage as people write it: "5%", "2.5%".
+func (p Percent) String() string {
+	whole, rest := int64(p)/1000, int64(p)%1000
+	if rest == 0 {
+		return fmt.Sprintf("%d%%", whole)
+	}
+	return fmt.Sprintf("%d.%s%%", whole, strings.TrimRight(fmt.Sprintf("%03d", rest), "0"))
+}
+
+func digits(s string) bool {
+	return s != "" && strings.IndexFunc(s, func(r rune) bool { return r < '0' || r > '9' }) < 0
+}
+
+func isFraction(s string) bool {
+	whole, fraction, ok := strings.Cut(s, ".")
+	return ok && digits(whole) && digits(fraction)
+}
+
+// plainSize keeps the schema's pattern for sizes true: digits, blanks and
+// ASCII letters only.
+func plainSize(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && r != ' ' && r != '.'
+	}) < 0
+}
+
+var unitNames = []string{"MB", "kB", "GB", "TB", "MiB", "KiB", "GiB", "TiB", "B"}
+
+// sizeHint guesses what size was meant.
+func sizeHint(s string) string {
+	text := strings.TrimSpace(s)
+	if strings.HasPrefix(text, "-") {
+		return "a size cannot be negative"
+	}
+	if strings.HasSuffix(text, "%") {
+		return "a percentage belongs under growth"
+	}
+	text = strings.Replace(text, ",", ".", 1)
+	end := strings.IndexFunc(text, func(r rune) bool { return (r < '0' || r > '9') && r != '.' })
+	if end < 0 {
+		end = len(text)
+	}
+	number, unit := text[:end], strings.TrimSpace(text[end:])
+	if !digits(number) && !isFraction(number) || len(unit) > 12 {
+		return "write a number with a unit, such as 120MB or 64MiB"
+	}
+	if unit == "" {
+		return didYouMean(number + "MB")
+	}
+	best := ""
+	switch lower := strings.ToLower(unit); {
+	case slices.ContainsFunc(unitNames, func(u string) bool { return strings.EqualFold(u, unit) }):
+		best = unit
+	case strings.HasSuffix(lower, "io"): // octets
+		best = unit[:1] + "iB"
+	case strings.HasSuffix(lower, "o") && len(unit) == 2:
+		best = unit[:1] + "B"
+	default:
+		near, ok := nearest(unit, unitNames)
+		if !ok {
+			near, ok = map[byte]string{'k': "kB", 'm': "MB", 'g': "GB", 't': "TB", 'b': "B"}[lower[0]], true
+		}
+		if ok {
+			best = near
+		}
+	}
+	if best != "" {
+		if _, err := footprint.ParseBytes(number + best); err == nil {
+			return didYouMean(number + best)
+		}
+	}
+	return "use B, kB, MB, GB, TB (powers of 1000) or KiB, MiB, GiB, TiB (powers of 1024)"
+}
+
+// firstClause drops the advice that ParseBytes gives after a semicolon: the
+// hint says it better.
+func firstClause(err error) string {
+	s, _, _ := strings.Cut(err.Error(), "; ")
+	return s
+}

@@ -97,7 +97,7 @@ func New(cfg Config) (*Client, error) {
 	return &Client{
 		base: base,
 		http: &http.Client{
-			Transport:     &transport{host: base, token: token, next: next},
+			Transport:     &transport{host: base, token: token, limit: maxAnswer, next: next},
 			CheckRedirect: checkRedirect,
 			Timeout:       requestTimeout,
 		},

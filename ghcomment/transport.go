@@ -21,6 +21,7 @@ var errAnswerTooLarge = errors.New("the answer is larger than this tool accepts"
 type transport struct {
 	host  *url.URL
 	token string
+	limit int64 // bytes of an answer
 	next  http.RoundTripper
 }
 
@@ -35,9 +36,9 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	// go-github's errors hold the response, and that holds its request: the one without the token.
 	resp.Request = req
-	limit := int64(maxAnswer)
+	limit := t.limit
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		limit = maxErrorAnswer
+		limit = min(limit, maxErrorAnswer)
 	}
 	resp.Body = &boundedBody{ReadCloser: resp.Body, left: limit}
 	return resp, nil

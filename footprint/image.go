@@ -59,8 +59,9 @@ type Image struct {
 	// most [MaxDeadFiles].
 	DeadFiles []DeadFile
 
-	// Files walks the final filesystem in path order, directories included.
-	// It is nil when no layer was read, and after a round trip through a
+	// Files walks the final filesystem in path order, directories included
+	// (the root is not). Paths are ordered component by component, so that a
+	// directory is directly followed by everything below it. Files is nil when no layer was read, and after a round trip through a
 	// snapshot. It may be ranged over any number of times.
 	Files iter.Seq[File]
 }

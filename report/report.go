@@ -8,6 +8,10 @@
 package report
 
 import (
+	"cmp"
+	"iter"
+	"slices"
+
 	"github.com/org/image-budget/budget"
 	"github.com/org/image-budget/footprint"
 )
@@ -54,6 +58,38 @@ type Image struct {
 	// Delta is nil without a comparable baseline.
 	Delta   *footprint.Delta
 	Verdict budget.Verdict
+	// LargestFiles are the heaviest files of Head, as [Largest] returns them.
+	// They are here because Head.Files does not survive being stored.
+	LargestFiles []footprint.File
+}
+
+// MaxLargest is how many of the heaviest files a report holds.
+const MaxLargest = 10
+
+// Largest returns the n heaviest regular files, heaviest first, those of one
+// size in path order. It walks files once and keeps at most n of them.
+func Largest(files iter.Seq[footprint.File], n int) []footprint.File {
+	var top []footprint.File
+	if files == nil || n <= 0 {
+		return nil
+	}
+	for f := range files {
+		if f.Kind != footprint.Regular || f.Size == 0 {
+			continue
+		}
+		if len(top) == n && heavier(f, top[n-1]) >= 0 {
+			continue
+		}
+		at, _ := slices.BinarySearchFunc(top, f, heavier)
+		top = slices.Insert(top, at, f)
+		top = top[:min(len(top), n)]
+	}
+	return top
+}
+
+// heavier orders files: larger ones first, then by path.
+func heavier(a, b footprint.File) int {
+	return cmp.Or(cmp.Compare(b.Size, a.Size), cmp.Compare(a.Path, b.Path))
 }
 
 // Baseline says what an image was compared with.
@@ -75,6 +111,8 @@ type Baseline struct {
 type Run struct {
 	// Repository is owner/name, ServerURL the web address of its host.
 	Repository, ServerURL string
+	// PullRequest is the number of the pull request, 0 outside one.
+	PullRequest int
 	// Head and Base are the full commit hashes that are compared.
 	Head, Base string
 	// ID and Attempt name the workflow run.

@@ -1,0 +1,67 @@
+package report
+
+import (
+	"slices"
+
+	"github.com/org/image-budget/budget"
+)
+
+// Merge puts several reports, such as those of the jobs of a matrix, into one:
+// the images in the order given, the worst status, the sums of what was read,
+// every note once. nil reports are skipped.
+//
+// An image that is in several of them, by name and platform, is kept once: that
+// of the later run (by id, then attempt), since a job that was run again replaces
+// what it said before; within one run, that of the later argument. The run shown
+// is the latest. Reports of different kinds become the one that says most:
+// a check before a diff before an inspect.
+func Merge(reports ...*Report) *Report {
+	reports = slices.DeleteFunc(slices.Clone(reports), func(r *Report) bool { return r == nil })
+	out := &Report{}
+	type key struct{ name, platform string }
+	place := map[key]int{}
+	var runs []Run
+	for i, r := range reports {
+		out.Tool = r.Tool
+		if i == 0 || kindRank(r.Kind) > kindRank(out.Kind) {
+			out.Kind = r.Kind
+		}
+		if i == 0 || !r.Run.before(out.Run) {
+			out.Run = r.Run
+		}
+		out.BlobBytesRead += r.BlobBytesRead
+		out.LayersRead += r.LayersRead
+		out.LayersKnown += r.LayersKnown
+		for _, note := range r.Notes {
+			if !slices.Contains(out.Notes, note) {
+				out.Notes = append(out.Notes, note)
+			}
+		}
+		for _, img := range r.Images {
+			k := key{img.title(), img.Head.Platform}
+			at, twice := place[k]
+			switch {
+			case !twice:
+				place[k] = len(out.Images)
+				out.Images, runs = append(out.Images, img), append(runs, r.Run)
+			case !r.Run.before(runs[at]):
+				out.Images[at], runs[at] = img, r.Run
+			}
+		}
+	}
+	out.Status = budget.Pass
+	for _, img := range out.Images {
+		out.Status = out.Status.Worse(img.Verdict.Status)
+	}
+	return out
+}
+
+// before tells whether a run is older than another. Attempts count within a run.
+func (r Run) before(other Run) bool {
+	if r.ID != other.ID {
+		return r.ID < other.ID
+	}
+	return r.Attempt < other.Attempt
+}
+
+func kindRank(k Kind) int { return slices.Index([]Kind{Inspect, Diff, Check}, k) }

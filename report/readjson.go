@@ -1,0 +1,431 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/org/image-budget/budget"
+	"github.com/org/image-budget/footprint"
+)
+
+// What a stored report may hold. Reports travel as artifacts of workflow runs
+// that anyone can start: the bounds keep a forged one from costing more memory
+// than its bytes justify, and keep every sum far from overflowing.
+const (
+	maxImages   = 1_000
+	maxLayers   = 1_000
+	maxPackages = 100_000
+	maxEntries  = 100_000
+	// maxObjects bounds all of a document's objects together.
+	maxObjects = 1_000_000
+	maxSize    = footprint.Bytes(1) << 50
+	maxTotal   = footprint.Bytes(1) << 60
+)
+
+// ReadJSON reads a report that [JSON] wrote, of at most maxBytes. Names it does
+// not know are ignored, as they may be added within a version; a newer version,
+// a missing or absurd figure and sums that do not hold are errors that say what
+// is wrong. The walk over the files of an image is not stored, and neither are
+// the packages, paths and directories of the baseline's image.
+func ReadJSON(r io.Reader, maxBytes int64) (*Report, error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading the report: %w", err)
+	}
+	if int64(len(data)) > maxBytes {
+		return nil, fmt.Errorf("reading the report: it is larger than %s", footprint.Bytes(maxBytes))
+	}
+	if err := checkVersion(data); err != nil {
+		return nil, err
+	}
+	var doc documentJSON
+	if err := json.Unmarshal(data, &doc); err != nil {
+		return nil, fmt.Errorf("reading the report: %w", err)
+	}
+	out, err := doc.report()
+	if err != nil {
+		return nil, fmt.Errorf("reading the report: %w", err)
+	}
+	return out, nil
+}
+
+// checkVersion looks at nothing but the version, since everything else may look
+// different in another one.
+func checkVersion(data []byte) error {
+	if bytes.Count(data, []byte("{")) > maxObjects {
+		return fmt.Errorf("reading the report: it has more than %s entries", count(maxObjects))
+	}
+	var head struct {
+		Version *int `json:"version"`
+	}
+	if err := json.Unmarshal(data, &head); err != nil {
+		var syntax *json.SyntaxError
+		if errors.As(err, &syntax) {
+			return fmt.Errorf("reading the report: it is not a whole JSON document: %w (at byte %d)", err, syntax.Offset)
+		}
+		return fmt.Errorf("reading the report: %w", err)
+	}
+	switch {
+	case head.Version == nil:
+		return errors.New("reading the report: it has no version; only a report written with --format json can be read")
+	case *head.Version > Version:
+		return fmt.Errorf("reading the report: it has version %d and was made by a newer image-budget; update image-budget to read it", *head.Version)
+	case *head.Version < Version:
+		return fmt.Errorf("reading the report: there is no version %d of it", *head.Version)
+	}
+	return nil
+}
+
+func (doc documentJSON) report() (*Report, error) {
+	if len(doc.Images) > maxImages {
+		return nil, fmt.Errorf("%d images are more than %d", len(doc.Images), maxImages)
+	}
+	if doc.BlobBytesRead < 0 || doc.BlobBytesRead > maxTotal || doc.LayersRead < 0 || doc.LayersKnown < 0 {
+		return nil, errors.New("a negative or absurd number of bytes or layers read")
+	}
+	if !slices.Contains([]Kind{Check, Inspect, Diff}, doc.Kind) {
+		return nil, fmt.Errorf("an unknown kind %q", clipped(string(doc.Kind)))
+	}
+	out := &Report{
+		Kind: doc.Kind, Tool: doc.Tool, Status: doc.Status,
+		BlobBytesRead: doc.BlobBytesRead, LayersRead: doc.LayersRead, LayersKnown: doc.LayersKnown,
+		Run: Run(doc.Run), Notes: doc.Notes,
+	}
+	var statuses []budget.Status
+	for i := range doc.Images {
+		img, err := doc.Images[i].image()
+		if err != nil {
+			return nil, fmt.Errorf("image %d: %w", i+1, err)
+		}
+		out.Images = append(out.Images, img)
+		statuses = append(statuses, img.Verdict.Status)
+	}
+	if worst := budget.Worst(statuses...); worst != out.Status {
+		return nil, fmt.Errorf("its status is %q, that of its images %q", clipped(string(out.Status)), worst)
+	}
+	return out, nil
+}
+
+// clipped shortens a foreign word for an error message.
+func clipped(s string) string {
+	if s = legible(s); len(s) > 40 {
+		return cutRune(s, 40) + "…"
+	}
+	return s
+}
+
+func (j *imageJSON) image() (Image, error) {
+	head, err := j.footprintJSON.image()
+	if err != nil {
+		return Image{}, err
+	}
+	head.Name, head.Source, head.ConfigDigest = j.Name, j.Source, j.ConfigDigest
+	head.DeadFiles, head.Packages, head.Paths = j.DeadFiles, j.Packages, j.Paths
+	head.Dirs, head.DirFloor = j.Directories, j.DirectoryFloor
+	if err := j.check(len(head.Layers)); err != nil {
+		return Image{}, err
+	}
+	if err := head.Verify(); err != nil {
+		return Image{}, fmt.Errorf("it does not add up: %w", err)
+	}
+	out := Image{Head: head}
+	for _, f := range j.LargestFiles {
+		out.LargestFiles = append(out.LargestFiles, footprint.File{Path: f.Path, Kind: footprint.Regular, Size: f.Bytes, Layer: f.Layer})
+	}
+	if err := j.readVerdict(&out); err != nil {
+		return Image{}, err
+	}
+	return out, j.readBaseline(&out)
+}
+
+// check bounds the lists of an image that are copied as they are.
+func (j *imageJSON) check(layers int) error {
+	if len(j.Packages) > maxPackages {
+		return fmt.Errorf("%d packages are more than %d", len(j.Packages), maxPackages)
+	}
+	if max(len(j.DeadFiles), len(j.Paths), len(j.Directories), len(j.LargestFiles), len(j.Checks), len(j.Notes)) > maxEntries {
+		return fmt.Errorf("a list of more than %d entries", maxEntries)
+	}
+	var sizes []footprint.Bytes
+	var indexes []int
+	for _, f := range j.DeadFiles {
+		sizes, indexes = append(sizes, f.Bytes), append(indexes, f.In, f.By)
+	}
+	for _, p := range j.Packages {
+		sizes, indexes = append(sizes, p.Bytes), append(indexes, p.Layer)
+	}
+	for _, f := range j.LargestFiles {
+		sizes, indexes = append(sizes, f.Bytes), append(indexes, f.Layer)
+	}
+	for _, p := range j.Paths {
+		sizes = append(sizes, p.Bytes, footprint.Bytes(p.Files))
+	}
+	for _, d := range j.Directories {
+		sizes = append(sizes, d.Bytes, footprint.Bytes(d.Files))
+	}
+	if err := plausible(append(sizes, j.DirectoryFloor)...); err != nil {
+		return err
+	}
+	return inRange(layers, indexes...)
+}
+
+// plausible refuses sizes and counts that no image has.
+func plausible(sizes ...footprint.Bytes) error {
+	for _, size := range sizes {
+		if size < 0 || size > maxSize {
+			return fmt.Errorf("a size or count of %d", size)
+		}
+	}
+	return nil
+}
+
+// inRange refuses indexes of layers that do not exist; -1 is an unknown layer.
+func inRange(layers int, indexes ...int) error {
+	for _, i := range indexes {
+		if i < -1 || i >= layers {
+			return fmt.Errorf("layer %d of %d", i, layers)
+		}
+	}
+	return nil
+}
+
+func (j *footprintJSON) image() (*footprint.Image, error) {
+	if len(j.Layers) > maxLayers {
+		return nil, fmt.Errorf("%d layers are more than %d", len(j.Layers), maxLayers)
+	}
+	if len(j.Dead) > maxEntries {
+		return nil, fmt.Errorf("a list of more than %d entries", maxEntries)
+	}
+	img := &footprint.Image{Reference: j.Reference, Digest: j.Digest, Platform: j.Platform, Metrics: j.Metrics, Dead: j.Dead}
+	if err := checkMetrics(j.Metrics); err != nil {
+		return nil, err
+	}
+	if b := j.Base; b != nil {
+		img.Base = &footprint.Base{FoundBy: b.FoundBy, Reference: b.Reference, Metrics: b.Metrics}
+		if err := checkMetrics(b.Metrics); err != nil {
+			return nil, err
+		}
+	}
+	if j.Own != nil {
+		img.Own = &j.Own.Metrics
+		if err := checkMetrics(*img.Own); err != nil {
+			return nil, err
+		}
+	}
+	for i, l := range j.Layers {
+		layer, err := l.layer(i)
+		if err != nil {
+			return nil, err
+		}
+		img.Layers = append(img.Layers, layer)
+	}
+	for _, d := range j.Dead {
+		if err := errors.Join(plausible(d.Bytes, footprint.Bytes(d.Files)), inRange(len(img.Layers), d.In, d.By)); err != nil {
+			return nil, err
+		}
+	}
+	return img, nil
+}
+
+func checkMetrics(m footprint.Metrics) error {
+	return plausible(m.Compressed, m.Unpacked, m.Final, m.Wasted, m.Update, footprint.Bytes(m.Layers), footprint.Bytes(m.Files))
+}
+
+func (j *layerJSON) layer(index int) (footprint.Layer, error) {
+	if j.Index != index {
+		return footprint.Layer{}, fmt.Errorf("layer %d stands in place %d", j.Index, index)
+	}
+	l := footprint.Layer{Index: j.Index, Digest: j.Digest, DiffID: j.DiffID, CreatedBy: j.CreatedBy, InBase: j.InBase, Origin: j.Origin}
+	if j.Compressed != nil {
+		l.Compressed, l.CompressedEstimated, l.Has = *j.Compressed, j.CompressedEstimated, l.Has|footprint.HasCompressed
+	}
+	switch {
+	case j.Unpacked != nil && j.Wasted != nil && j.Files != nil:
+		l.Unpacked, l.Wasted, l.Files, l.Has = *j.Unpacked, *j.Wasted, *j.Files, l.Has|footprint.HasFiles
+	case j.Unpacked != nil || j.Wasted != nil || j.Files != nil:
+		return footprint.Layer{}, fmt.Errorf("layer %d: unpacked, wasted and files are measured together or not at all", index)
+	}
+	if o := l.Origin; o != nil && (o.Start < 0 || o.End < o.Start) {
+		return footprint.Layer{}, fmt.Errorf("layer %d comes from lines %d to %d", index, o.Start, o.End)
+	}
+	return l, plausible(l.Compressed, l.Unpacked, l.Wasted, footprint.Bytes(l.Files))
+}
+
+// readVerdict reads the checks. The status must follow from them: a forged one
+// would turn a failure into a success on a pull request.
+func (j *imageJSON) readVerdict(img *Image) error {
+	img.Verdict = budget.Verdict{Status: j.Status, Notes: j.Notes}
+	worst := budget.Pass
+	for _, c := range j.Checks {
+		check, err := c.check()
+		if err != nil {
+			return fmt.Errorf("check %q: %w", clipped(c.Limit), err)
+		}
+		worst = worst.Worse(check.Status)
+		if check.Blind {
+			worst = worst.Worse(budget.Warn)
+		}
+		img.Verdict.Checks = append(img.Verdict.Checks, check)
+	}
+	if worst != j.Status {
+		return fmt.Errorf("its status is %q, that of its checks %q", clipped(string(j.Status)), worst)
+	}
+	return nil
+}
+
+func (j *checkJSON) check() (budget.Check, error) {
+	known := []budget.Status{budget.Pass, budget.Warn, budget.Fail, budget.Waived, budget.NotMeasured}
+	if !slices.Contains(known, j.Status) {
+		return budget.Check{}, fmt.Errorf("an unknown status %q", clipped(string(j.Status)))
+	}
+	if !slices.Contains([]budget.Unit{budget.UnitBytes, budget.UnitCount}, j.Unit) {
+		return budget.Check{}, fmt.Errorf("an unknown unit %q", clipped(string(j.Unit)))
+	}
+	if len(j.Examples) > maxEntries {
+		return budget.Check{}, fmt.Errorf("a list of more than %d entries", maxEntries)
+	}
+	out := budget.Check{
+		Limit: j.Limit, Status: j.Status, Message: j.Message, Subject: j.Subject, Rule: j.Rule, Kind: j.Kind,
+		Metric: j.Metric, Scope: j.Scope, Unit: j.Unit, Base: j.Base, Blind: j.Blind, Pos: j.Pos.pos(), Examples: j.Examples,
+		Actual: valueOf(j.Actual), Allowed: valueOf(j.Allowed), Headroom: valueOf(j.Headroom),
+	}
+	if j.Status != budget.NotMeasured && (j.Actual == nil || j.Allowed == nil || j.Headroom == nil) {
+		return budget.Check{}, errors.New("it was judged without a figure")
+	}
+	if w := j.Waiver; w != nil {
+		until, err := time.Parse(time.DateOnly, w.Until)
+		if err != nil {
+			return budget.Check{}, fmt.Errorf("a waiver until %q, which is no day", clipped(w.Until))
+		}
+		out.Waiver = &budget.Waiver{Limit: w.Limit, Until: until, Reason: w.Reason, Pos: w.Pos.pos()}
+	}
+	return out, nil
+}
+
+// valueOf reads a figure that is null where it means nothing.
+func valueOf(p *int64) int64 {
+	if p == nil {
+		return 0
+	}
+	return *p
+}
+
+func (j *posJSON) pos() budget.Pos {
+	if j == nil {
+		return budget.Pos{}
+	}
+	return budget.Pos{File: j.File, Line: j.Line, Col: j.Col}
+}
+
+func (j *imageJSON) readBaseline(img *Image) error {
+	b := j.Baseline
+	known := []string{string(budget.BaselineFound), string(budget.BaselineNone), string(budget.BaselineNotComparable)}
+	if !slices.Contains(known, b.Status) {
+		return fmt.Errorf("an unknown state %q of the baseline", clipped(b.Status))
+	}
+	if b.Distance < 0 {
+		return fmt.Errorf("a baseline %d commits away", b.Distance)
+	}
+	img.Baseline = Baseline{Status: b.Status, From: b.From, Reason: b.Reason, Commit: b.Commit, Distance: b.Distance}
+	if b.Image == nil {
+		if j.Delta != nil {
+			return errors.New("a comparison without the image that was compared")
+		}
+		return nil
+	}
+	base, err := b.Image.image()
+	if err != nil {
+		return fmt.Errorf("the baseline: %w", err)
+	}
+	if err := base.Verify(); err != nil {
+		return fmt.Errorf("the baseline does not add up: %w", err)
+	}
+	img.Base = base
+	if j.Delta == nil {
+		return nil
+	}
+	img.Delta, err = j.Delta.delta(img)
+	if err != nil {
+		return fmt.Errorf("the comparison: %w", err)
+	}
+	return nil
+}
+
+func (j *deltaJSON) delta(img *Image) (*footprint.Delta, error) {
+	if max(len(j.Layers), len(j.Packages), len(j.Paths), len(j.Causes)) > maxEntries {
+		return nil, fmt.Errorf("a list of more than %d entries", maxEntries)
+	}
+	d := &footprint.Delta{Packages: j.Packages, Paths: j.Paths}
+	if j.Compressed != nil {
+		d.Compressed, d.Has = *j.Compressed, footprint.HasCompressed
+	}
+	if j.Unpacked != nil && j.Final != nil && j.Parts != nil {
+		d.Unpacked, d.Final, d.Parts, d.Has = *j.Unpacked, *j.Final, *j.Parts, d.Has|footprint.HasFiles
+	}
+	for _, c := range j.Layers {
+		change, err := c.change(img)
+		if err != nil {
+			return nil, err
+		}
+		d.Layers = append(d.Layers, change)
+	}
+	for _, c := range j.Causes {
+		d.Causes = append(d.Causes, footprint.Cause(c))
+	}
+	if err := checkDelta(d, len(img.Head.Layers)); err != nil {
+		return nil, err
+	}
+	return d, d.Verify()
+}
+
+func (j *layerChangeJSON) change(img *Image) (footprint.LayerChange, error) {
+	out := footprint.LayerChange{Change: j.Change}
+	pick := func(layers []footprint.Layer, index *int) (*footprint.Layer, error) {
+		if index == nil {
+			return nil, nil
+		}
+		if *index < 0 || *index >= len(layers) {
+			return nil, fmt.Errorf("layer %d of %d", *index, len(layers))
+		}
+		return &layers[*index], nil
+	}
+	var err, err2 error
+	out.Old, err = pick(img.Base.Layers, j.Old)
+	out.New, err2 = pick(img.Head.Layers, j.New)
+	if out.Old == nil && out.New == nil && err == nil && err2 == nil {
+		err = errors.New("a changed layer that is in neither image")
+	}
+	return out, errors.Join(err, err2)
+}
+
+func checkDelta(d *footprint.Delta, layers int) error {
+	sizes := []footprint.Bytes{d.Compressed, d.Unpacked, d.Final, d.Parts.Base, d.Parts.Packages, d.Parts.Files, d.Parts.Wasted}
+	for _, p := range d.Packages {
+		sizes = append(sizes, p.Bytes)
+	}
+	for _, p := range d.Paths {
+		if p.Bytes != p.New-p.Old || p.Files < 0 {
+			return fmt.Errorf("a path that changed by %d bytes from %d to %d", p.Bytes, p.Old, p.New)
+		}
+		if err := errors.Join(plausible(p.Old, p.New), inRange(layers, p.Layer)); err != nil {
+			return err
+		}
+	}
+	for _, c := range d.Causes {
+		sizes = append(sizes, c.Bytes)
+		if err := inRange(layers, c.Layer); err != nil {
+			return err
+		}
+	}
+	for _, size := range sizes {
+		if size < -maxSize || size > maxSize {
+			return fmt.Errorf("a change of %d bytes", size)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,174 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/org/image-budget/budget"
+	"github.com/org/image-budget/footprint"
+)
+
+// TerminalOptions say what the terminal can do.
+type TerminalOptions struct {
+	// Color paints verdicts and headings with ANSI colours.
+	Color bool
+	// Width is the number of columns; 0 is 80, and below 60 is 60, since
+	// numbers are never cut.
+	Width int
+}
+
+const (
+	defaultWidth = 80
+	minWidth     = 60
+	maxCauses    = 8
+)
+
+// Terminal writes a report for a person at a terminal. No line is wider than
+// the width: long names lose their middle. The output holds no control
+// characters but line feeds and, with Color, its own colours.
+func Terminal(w io.Writer, r *Report, opt TerminalOptions) error {
+	if opt.Width == 0 {
+		opt.Width = defaultWidth
+	}
+	s := &sheet{width: max(opt.Width, minWidth), color: opt.Color}
+	for i := range r.Images {
+		s.blank()
+		switch r.Kind {
+		case Inspect:
+			s.inspect(&r.Images[i])
+		case Diff:
+			s.diff(&r.Images[i])
+		default:
+			s.check(&r.Images[i])
+		}
+	}
+	s.blank()
+	if len(r.Images) > 1 && r.Kind == Check {
+		s.prose(0, tintOf(r.Status), summary(r))
+	}
+	for _, note := range r.Notes {
+		s.prose(0, faint, plainName(note))
+	}
+	s.prose(0, faint, readWords(r))
+	return s.writeTo(w)
+}
+
+// summary says how many images keep to their budget.
+func summary(r *Report) string {
+	var fail, warn int
+	for _, img := range r.Images {
+		switch img.Verdict.Status {
+		case budget.Fail:
+			fail++
+		case budget.Warn:
+			warn++
+		}
+	}
+	switch {
+	case fail > 0:
+		return fmt.Sprintf("%d of %s over budget", fail, plural(len(r.Images), "image"))
+	case warn > 0:
+		return fmt.Sprintf("%d of %s within budget with a warning", warn, plural(len(r.Images), "image"))
+	}
+	return fmt.Sprintf("all %s within budget", plural(len(r.Images), "image"))
+}
+
+// sign is a mark that also reads without colour.
+func sign(s budget.Status) string {
+	switch s {
+	case budget.Fail:
+		return "✗"
+	case budget.Warn:
+		return "!"
+	case budget.Waived:
+		return "~"
+	case budget.NotMeasured:
+		return "–"
+	}
+	return "✓"
+}
+
+func tintOf(s budget.Status) tint {
+	switch s {
+	case budget.Fail:
+		return red
+	case budget.Warn, budget.Waived:
+		return yellow
+	case budget.NotMeasured:
+		return faint
+	}
+	return green
+}
+
+// verdict puts a status into words.
+func verdict(img *Image) string {
+	switch img.Verdict.Status {
+	case budget.Fail:
+		return "over budget"
+	case budget.Warn:
+		return "warning"
+	}
+	for _, c := range img.Verdict.Checks {
+		if c.Status != budget.NotMeasured {
+			return "within budget"
+		}
+	}
+	return "nothing to judge"
+}
+
+// header writes the name and platform of an image with something at the right
+// edge.
+func (s *sheet) header(name, platform, right string, t tint) {
+	room := s.width - width(right)
+	if right != "" {
+		room -= gap
+	}
+	if platform != "" {
+		platform = middle(platform, 24)
+		room -= width(platform) + gap
+	}
+	name = middle(name, max(room, narrowest))
+	cells := []cell{{name, bold}}
+	if platform != "" {
+		cells = append(cells, cell{"  " + platform, plain})
+	}
+	used := 0
+	for _, c := range cells {
+		used += width(c.text)
+	}
+	if right != "" {
+		cells = append(cells, cell{text: strings.Repeat(" ", max(gap, s.width-used-width(right)))}, cell{right, t})
+	}
+	s.row(0, cells...)
+}
+
+func (s *sheet) heading(text string) {
+	s.blank()
+	s.row(0, cell{text, bold})
+}
+
+// check writes the judgement of one image.
+func (s *sheet) check(img *Image) {
+	s.header(plainName(img.title()), plainName(img.Head.Platform), sign(img.Verdict.Status)+" "+verdict(img), tintOf(img.Verdict.Status))
+	s.blank()
+	s.metrics(img.figures(false))
+	s.otherChecks(img)
+	s.remarks(img)
+	s.causes(img)
+	s.shrunk(img)
+	s.accept(img)
+	s.context(img)
+}
+
+// context says what was measured, how, and with what it was compared.
+func (s *sheet) context(img *Image) {
+	s.blank()
+	s.prose(0, faint, "measured "+subject(img.Head, plainName))
+	s.prose(0, faint, baselineWords(img.Baseline, plainName))
+	words := method(img.Head.Metrics)
+	if img.Head.Metrics.Has&footprint.HasFiles != 0 {
+		words += "; all other sizes are unpacked"
+	}
+	s.prose(0, faint, words)
+}

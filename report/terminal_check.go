@@ -1,0 +1,222 @@
+package report
+
+import (
+	"fmt"
+
+	"github.com/org/image-budget/budget"
+	"github.com/org/image-budget/footprint"
+)
+
+// metrics writes one line for every figure, with the first check on it behind
+// and further ones below. Where the width does not allow it the percentage loses
+// its decimals, then goes; at last the checks move to lines of their own.
+func (s *sheet) metrics(figures []figure) {
+	for _, decimals := range []int{1, 0, -1} {
+		rows := metricRows(figures, decimals)
+		if widths := (&sheet{width: 1 << 20}).fit(2, metricColumns, rows); 2+total(metricColumns, widths) <= s.width {
+			s.table(2, metricColumns, rows)
+			return
+		}
+	}
+	var rows [][]cell
+	for _, f := range figures {
+		rows = append(rows, figureRow(f, -1))
+	}
+	widths := s.fit(2, metricColumns, rows)
+	for i, f := range figures {
+		s.line(2, metricColumns, widths, rows[i])
+		for _, c := range f.checks {
+			s.row(4, cell{sign(c.Status) + " " + state(c), tintOf(c.Status)}, cell{", " + rule(c), plain})
+		}
+	}
+}
+
+// The columns: label, before, arrow, now, change, percent, limit, state.
+var metricColumns = []column{{}, {right: true, tight: true}, {tight: true}, {right: true}, {right: true, tight: true}, {right: true}, {}, {}}
+
+func metricRows(figures []figure, decimals int) [][]cell {
+	var rows [][]cell
+	for _, f := range figures {
+		row := figureRow(f, decimals)
+		for i, c := range f.checks {
+			if i > 0 {
+				rows = append(rows, row)
+				row = make([]cell, len(metricColumns))
+			}
+			row[6], row[7] = cell{rule(c), plain}, cell{sign(c.Status) + " " + state(c), tintOf(c.Status)}
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// figureRow lays out a figure without its checks.
+func figureRow(f figure, decimals int) []cell {
+	was, now, change := f.texts()
+	row := make([]cell, len(metricColumns))
+	row[0].text = f.label()
+	row[3] = cell{"not measured", faint}
+	if f.known {
+		row[3] = cell{now, bold}
+	}
+	if f.compared {
+		row[1], row[2] = cell{was, faint}, cell{"→", faint}
+		row[4] = cell{change, changeTint(f.now - f.was)}
+		row[5] = cell{percentOf(f.now-f.was, f.was, decimals), faint}
+	}
+	return row
+}
+
+func changeTint(change int64) tint {
+	switch {
+	case change > 0:
+		return yellow
+	case change < 0:
+		return green
+	}
+	return faint
+}
+
+// otherChecks writes the checks on paths, packages and forbidden paths, with
+// what was found where it is forbidden.
+func (s *sheet) otherChecks(img *Image) {
+	groups := []struct {
+		scope budget.Scope
+		title string
+	}{
+		{budget.ScopePath, "paths (unpacked)"}, {budget.ScopePackage, "packages"}, {budget.ScopeForbid, "forbidden paths"},
+	}
+	columns := []column{{flex: true}, {right: true}, {}, {}}
+	for _, g := range groups {
+		checks := img.scoped(g.scope)
+		if len(checks) == 0 {
+			continue
+		}
+		s.heading(g.title)
+		var rows [][]cell
+		for _, c := range checks {
+			actual := ""
+			if c.Kind != budget.KindForbid && c.Status != budget.NotMeasured {
+				actual = amount(c, c.Actual)
+			}
+			rows = append(rows, []cell{{plainName(subjectOf(c)), plain}, {actual, bold}, {rule(c), plain}, {sign(c.Status) + " " + state(c), tintOf(c.Status)}})
+		}
+		widths := s.fit(2, columns, rows)
+		for i, c := range checks {
+			s.line(2, columns, widths, rows[i])
+			if c.Status == budget.Pass {
+				continue
+			}
+			for _, example := range c.Examples {
+				s.row(4, cell{plainName(example), faint})
+			}
+		}
+	}
+}
+
+// remarks writes what a line of a table cannot hold: why something is waived or
+// could not be judged.
+func (s *sheet) remarks(img *Image) {
+	s.blank()
+	for _, c := range img.Verdict.Checks {
+		if text := remark(c, plainName); text != "" {
+			s.prose(2, tintOf(c.Status), sign(c.Status)+" "+text)
+		}
+	}
+	for _, note := range img.Verdict.Notes {
+		s.prose(2, plain, plainName(note))
+	}
+}
+
+// accept writes how to keep to the budget by changing it.
+func (s *sheet) accept(img *Image) {
+	var rows [][]cell
+	for _, a := range img.acceptances(plainName) {
+		rows = append(rows, []cell{{a.verb + " " + a.key, plain}, {a.to, plain}, {a.at, faint}})
+	}
+	if len(rows) > 0 {
+		s.heading("bring it back, or accept it in the budget file")
+		s.table(2, []column{{flex: true}, {}, {flex: true}}, rows)
+	}
+}
+
+// causes writes what grew, heaviest first, with what brought it.
+func (s *sheet) causes(img *Image) {
+	if img.Delta == nil {
+		return
+	}
+	compressed, unpacked := causesByKind(img.Delta.Causes)
+	s.causeList(img, "what grew (compressed)", compressed)
+	s.causeList(img, "what grew (unpacked)", unpacked)
+}
+
+func (s *sheet) causeList(img *Image, title string, causes []footprint.Cause) {
+	if len(causes) == 0 {
+		return
+	}
+	s.heading(title)
+	var rows [][]cell
+	for i, c := range causes {
+		if i == maxCauses {
+			break
+		}
+		rows = append(rows, []cell{{c.Bytes.Signed(), yellow}, {causeWhat(c, plainName), plain}, {s.where(img, c.Layer), faint}})
+	}
+	s.table(2, []column{{right: true}, {flex: true}, {flex: true}}, rows)
+	s.rest(causes)
+}
+
+// rest sums the causes that are not listed one by one.
+func (s *sheet) rest(causes []footprint.Cause) {
+	if len(causes) <= maxCauses {
+		return
+	}
+	var sum footprint.Bytes
+	for _, c := range causes[maxCauses:] {
+		sum += c.Bytes
+	}
+	s.row(2, cell{fmt.Sprintf("and %d more, together %s", len(causes)-maxCauses, sum.Signed()), faint})
+}
+
+// where says what made a layer: its place in a Dockerfile if that is known, else
+// its instruction.
+func (s *sheet) where(img *Image, index int) string {
+	l := img.layer(index)
+	if l == nil {
+		return ""
+	}
+	if at := place(l.Origin); at != "" {
+		return plainName(at)
+	}
+	return plainName(made(l))
+}
+
+// shrunk lists what became smaller in an image that became smaller as a whole.
+func (s *sheet) shrunk(img *Image) {
+	if img.Delta == nil {
+		return
+	}
+	var rows [][]cell
+	if img.Delta.Has&footprint.HasFiles != 0 && img.Delta.Unpacked < 0 {
+		if w := img.Delta.Parts.Wasted; w < 0 {
+			rows = append(rows, []cell{{w.Signed(), green}, {"less waste", plain}})
+		}
+		for _, p := range img.Delta.Paths {
+			if p.Bytes < 0 && len(rows) < maxCauses {
+				rows = append(rows, []cell{{p.Bytes.Signed(), green}, {pathName(p, plainName), plain}})
+			}
+		}
+	}
+	if len(rows) > 0 {
+		s.heading("what shrank (unpacked)")
+		s.table(2, []column{{right: true}, {flex: true}}, rows)
+	}
+}
+
+// pathName marks directories with a slash at the end.
+func pathName(p footprint.PathChange, q quote) string {
+	if p.Dir && p.Path != "/" {
+		return q(p.Path + "/")
+	}
+	return q(p.Path)
+}

@@ -1,0 +1,223 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/org/image-budget/footprint"
+)
+
+// maxPaths is how many paths of each kind a difference lists one by one.
+const maxPaths = 15
+
+// diff explains the difference of two images.
+func (s *sheet) diff(img *Image) {
+	if img.Base != nil {
+		s.row(0, cell{"old  ", faint}, cell{middle(plainName(reference(img.Base)), 50), bold}, cell{"  " + plainName(img.Base.Platform), plain})
+	}
+	s.row(0, cell{"new  ", faint}, cell{middle(plainName(reference(img.Head)), 50), bold}, cell{"  " + plainName(img.Head.Platform), plain})
+	s.blank()
+	s.metrics(img.figures(true))
+	if img.Delta == nil {
+		s.blank()
+		s.prose(0, yellow, baselineWords(img.Baseline, plainName))
+		return
+	}
+	s.parts(img.Delta)
+	s.changedLayers(img.Delta)
+	s.paths(img.Delta)
+	s.packages(img.Delta.Packages)
+	s.waste(img.Head)
+	s.blank()
+	s.prose(0, faint, method(img.Head.Metrics))
+}
+
+func reference(img *footprint.Image) string {
+	if img.Reference != "" {
+		return img.Reference
+	}
+	return cmp.Or(img.Name, "image")
+}
+
+// parts writes where the change of the unpacked size comes from, and the sum.
+func (s *sheet) parts(d *footprint.Delta) {
+	if d.Has&footprint.HasFiles == 0 {
+		return
+	}
+	s.heading("where the change comes from (unpacked)")
+	rows := [][]cell{}
+	for _, p := range partList(d.Parts) {
+		rows = append(rows, []cell{{p.name, plain}, {p.bytes.Signed(), changeTint(int64(p.bytes))}, {p.meaning, faint}})
+	}
+	rows = append(rows, []cell{{"sum", bold}, {d.Parts.Sum().Signed(), bold}, {"the change of unpacked", faint}})
+	s.table(2, []column{{}, {right: true}, {}}, rows)
+}
+
+// part is one summand of the change.
+type part struct {
+	name, meaning string
+	bytes         footprint.Bytes
+}
+
+func partList(p footprint.Parts) []part {
+	return []part{
+		{"base", "what FROM brought", p.Base},
+		{"packages", "packages above the base", p.Packages},
+		{"files", "other files above the base", p.Files},
+		{"wasted", "shipped, but hidden", p.Wasted},
+	}
+}
+
+// changedLayers lists the layers that are not the same in both images.
+func (s *sheet) changedLayers(d *footprint.Delta) {
+	unit, size := layerUnit(d)
+	var rows [][]cell
+	same := 0
+	for _, c := range d.Layers {
+		if c.Change == footprint.Same {
+			same++
+			continue
+		}
+		change := "–"
+		t := plain
+		if v, known := size(c); known {
+			change, t = v.Signed(), changeTint(int64(v))
+		}
+		l := c.New
+		if l == nil {
+			l = c.Old
+		}
+		rows = append(rows, []cell{{changeSign(c.Change), plain}, {strconv.Itoa(l.Index), faint}, {change, t}, {layerBy(l), plain}})
+	}
+	s.heading(fmt.Sprintf("layers (%s): %s, %d unchanged", unit, plural(len(d.Layers)-same, "change"), same))
+	s.table(2, []column{{}, {right: true}, {right: true}, {flex: true}}, rows)
+}
+
+// layerUnit chooses which bytes a comparison of layers shows.
+func layerUnit(d *footprint.Delta) (string, func(footprint.LayerChange) (footprint.Bytes, bool)) {
+	if d.Has&footprint.HasCompressed != 0 {
+		return "compressed", footprint.LayerChange.Compressed
+	}
+	return "unpacked", footprint.LayerChange.Unpacked
+}
+
+func layerBy(l *footprint.Layer) string {
+	if at := place(l.Origin); at != "" {
+		return plainName(at) + "  " + plainName(made(l))
+	}
+	return plainName(made(l))
+}
+
+func changeSign(c footprint.Change) string {
+	switch c {
+	case footprint.Added:
+		return "+"
+	case footprint.Removed:
+		return "−"
+	case footprint.Changed:
+		return "~"
+	}
+	return " "
+}
+
+// pathGroup are the changed paths of one kind.
+type pathGroup struct {
+	title string
+	paths []footprint.PathChange
+}
+
+// pathGroups sorts changed paths by what happened to them, heaviest first.
+func pathGroups(paths []footprint.PathChange) []pathGroup {
+	groups := []pathGroup{{title: "added"}, {title: "grown"}, {title: "shrunk"}, {title: "removed"}}
+	for _, p := range paths {
+		i := 1
+		switch {
+		case p.Change == footprint.Added:
+			i = 0
+		case p.Change == footprint.Removed:
+			i = 3
+		case p.Bytes < 0:
+			i = 2
+		case p.Bytes == 0:
+			continue
+		}
+		groups[i].paths = append(groups[i].paths, p)
+	}
+	for _, g := range groups {
+		slices.SortStableFunc(g.paths, func(a, b footprint.PathChange) int {
+			return cmp.Or(cmp.Compare(abs(b.Bytes), abs(a.Bytes)), cmp.Compare(a.Path, b.Path))
+		})
+	}
+	return slices.DeleteFunc(groups, func(g pathGroup) bool { return len(g.paths) == 0 })
+}
+
+func abs(b footprint.Bytes) footprint.Bytes { return max(b, -b) }
+
+// sumOf adds up the bytes of changed paths.
+func sumOf(paths []footprint.PathChange) footprint.Bytes {
+	var sum footprint.Bytes
+	for _, p := range paths {
+		sum += p.Bytes
+	}
+	return sum
+}
+
+// paths lists what was added, grown, shrunk and removed.
+func (s *sheet) paths(d *footprint.Delta) {
+	if d.Has&footprint.HasFiles == 0 {
+		return
+	}
+	for _, g := range pathGroups(d.Paths) {
+		s.heading(fmt.Sprintf("%s (unpacked): %s", g.title, sumOf(g.paths).Signed()))
+		var rows [][]cell
+		for i, p := range g.paths {
+			if i == maxPaths {
+				rest := g.paths[maxPaths:]
+				rows = append(rows, []cell{{sumOf(rest).Signed(), faint}, {fmt.Sprintf("in %d more places", len(rest)), faint}, {}})
+				break
+			}
+			rows = append(rows, []cell{{p.Bytes.Signed(), changeTint(int64(p.Bytes))}, {pathName(p, plainName), plain}, {filesOf(p), faint}})
+		}
+		s.table(2, []column{{right: true}, {flex: true}, {right: true}}, rows)
+	}
+}
+
+// filesOf counts the files behind the change of a directory.
+func filesOf(p footprint.PathChange) string {
+	if !p.Dir {
+		return ""
+	}
+	return plural(p.Files, "file")
+}
+
+// packages lists packages that came, went or changed.
+func (s *sheet) packages(changes []footprint.PackageChange) {
+	if len(changes) == 0 {
+		return
+	}
+	s.heading("packages (unpacked)")
+	var rows [][]cell
+	for i, p := range changes {
+		if i == maxPaths {
+			rows = append(rows, []cell{{}, {}, {fmt.Sprintf("%d more", len(changes)-maxPaths), faint}, {}})
+			break
+		}
+		rows = append(rows, []cell{{changeSign(p.Change), plain}, {p.Bytes.Signed(), changeTint(int64(p.Bytes))}, {plainName(p.Ecosystem + ":" + p.Name), plain}, {versions(p, plainName), faint}})
+	}
+	s.table(2, []column{{}, {right: true}, {flex: true}, {flex: true}}, rows)
+}
+
+// versions says which version came, went or replaced another.
+func versions(p footprint.PackageChange, q quote) string {
+	switch {
+	case p.From != "" && p.To != "" && p.From != p.To:
+		return q(p.From) + " → " + q(p.To)
+	case p.To != "":
+		return q(p.To)
+	case p.From != "":
+		return q(p.From)
+	}
+	return ""
+}

@@ -1,0 +1,227 @@
+package report
+
+import (
+	"io"
+	"strings"
+	"unicode"
+
+	"github.com/mattn/go-runewidth"
+
+	"github.com/org/image-budget/internal/escape"
+)
+
+// displayWidth measures text as a terminal shows it. It is a value of its own
+// because the library's default looks at the environment.
+var displayWidth = &runewidth.Condition{StrictEmojiNeutral: true}
+
+func width(s string) int { return displayWidth.StringWidth(s) }
+
+// tint is a colour of the terminal, "" for none.
+type tint string
+
+const (
+	plain  tint = ""
+	bold   tint = "1"
+	faint  tint = "2"
+	red    tint = "31"
+	green  tint = "32"
+	yellow tint = "33"
+)
+
+// cell is a piece of text in a table.
+type cell struct {
+	text string
+	tint tint
+}
+
+// column says how the cells of a column are laid out. The columns that flex
+// give way, in the middle of their text, when a table is too wide; a tight one
+// stands closer to the next.
+type column struct {
+	right, flex, tight bool
+}
+
+func (c column) gap() int {
+	if c.tight {
+		return 1
+	}
+	return gap
+}
+
+// sheet collects lines no wider than its width.
+type sheet struct {
+	lines []string
+	width int
+	color bool
+}
+
+func (s *sheet) paint(c cell) string {
+	if !s.color || c.tint == plain || c.text == "" {
+		return c.text
+	}
+	return "\x1b[" + string(c.tint) + "m" + c.text + "\x1b[0m"
+}
+
+func (s *sheet) blank() {
+	if len(s.lines) > 0 && s.lines[len(s.lines)-1] != "" {
+		s.lines = append(s.lines, "")
+	}
+}
+
+// row writes cells side by side, cutting what does not fit.
+func (s *sheet) row(indent int, cells ...cell) {
+	var b strings.Builder
+	b.WriteString(strings.Repeat(" ", indent))
+	room := s.width - indent
+	for i, c := range cells {
+		if i == len(cells)-1 {
+			c.text = strings.TrimRight(c.text, " ")
+		}
+		c.text = middle(c.text, room)
+		room -= width(c.text)
+		b.WriteString(s.paint(c))
+	}
+	s.lines = append(s.lines, strings.TrimRight(b.String(), " "))
+}
+
+// prose writes a sentence over as many lines as it needs, each indented.
+func (s *sheet) prose(indent int, t tint, text string) {
+	line := ""
+	for _, word := range strings.Fields(text) {
+		word = middle(word, s.width-indent)
+		if line != "" && indent+width(line)+1+width(word) > s.width {
+			s.row(indent, cell{line, t})
+			line = ""
+		}
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	if line != "" {
+		s.row(indent, cell{line, t})
+	}
+}
+
+// gap is the space between two columns.
+const gap = 2
+
+// table writes rows under one another. Columns are as wide as their widest cell;
+// if that is too wide the widest of the flexible ones shrink first.
+func (s *sheet) table(indent int, columns []column, rows [][]cell) {
+	widths := s.fit(indent, columns, rows)
+	for _, row := range rows {
+		s.line(indent, columns, widths, row)
+	}
+}
+
+// line writes one row of a table.
+func (s *sheet) line(indent int, columns []column, widths []int, row []cell) {
+	cells := make([]cell, 0, 3*len(row))
+	for i, c := range row {
+		c.text = middle(c.text, widths[i])
+		pad := cell{text: strings.Repeat(" ", max(0, widths[i]-width(c.text)))}
+		if columns[i].right {
+			cells = append(cells, pad, c)
+		} else {
+			cells = append(cells, c, pad)
+		}
+		if i < len(row)-1 && widths[i] > 0 {
+			cells = append(cells, cell{text: strings.Repeat(" ", columns[i].gap())})
+		}
+	}
+	s.row(indent, cells...)
+}
+
+// narrowest is how far a flexible column shrinks.
+const narrowest = 12
+
+func (s *sheet) fit(indent int, columns []column, rows [][]cell) []int {
+	widths := make([]int, len(columns))
+	for _, row := range rows {
+		for i, c := range row {
+			widths[i] = max(widths[i], width(c.text))
+		}
+	}
+	for excess := total(columns, widths) + indent - s.width; excess > 0; excess-- {
+		widest := -1
+		for i, c := range columns {
+			if c.flex && widths[i] > narrowest && (widest < 0 || widths[i] > widths[widest]) {
+				widest = i
+			}
+		}
+		if widest < 0 {
+			break
+		}
+		widths[widest]--
+	}
+	return widths
+}
+
+// total is the width of a table with these columns; empty ones take no gap.
+func total(columns []column, widths []int) int {
+	sum, last := 0, 0
+	for i, w := range widths {
+		if w > 0 {
+			last = columns[i].gap()
+			sum += w + last
+		}
+	}
+	return sum - last
+}
+
+func (s *sheet) writeTo(w io.Writer) error {
+	_, err := io.WriteString(w, strings.TrimRight(strings.Join(s.lines, "\n"), "\n")+"\n")
+	return err
+}
+
+// middle cuts text to a display width by taking out its middle: both ends of a
+// path or a command tell more than one.
+func middle(s string, limit int) string {
+	if limit <= 0 {
+		return ""
+	}
+	if len(s) <= limit || width(s) <= limit {
+		return s
+	}
+	tail := (limit - 1) / 2
+	head := displayWidth.Truncate(s, limit-1-tail, "")
+	// Only the end of a long text can be shown; measuring all of it for every
+	// candidate would take quadratic time.
+	if from := len(s) - tail*16; from > 0 {
+		s = strings.ToValidUTF8(s[from:], "")
+	}
+	return head + "…" + displayWidth.TruncateLeft(s, width(s)-tail, "")
+}
+
+// plainName makes a foreign name harmless on a terminal and in a log.
+func plainName(s string) string {
+	if s == "" {
+		return "(empty)"
+	}
+	return escape.Line(inert(s))
+}
+
+// inert takes the life out of what a workflow runner would obey if a report is
+// printed in its log: "::" where a line could begin, and "##[" anywhere. Bytes
+// that are not UTF-8 are spelled out, as a stored report must spell them.
+func inert(s string) string {
+	s = legible(s)
+	if strings.Contains(s, "##[") {
+		s = strings.ReplaceAll(s, "##[", `#\x23[`)
+	}
+	if !strings.Contains(s, "::") {
+		return s
+	}
+	var b strings.Builder
+	start := true
+	for i, r := range s {
+		if start && strings.HasPrefix(s[i:], "::") {
+			b.WriteString(`\x3a`)
+		} else {
+			b.WriteRune(r)
+		}
+		start = unicode.IsSpace(r)
+	}
+	return b.String()
+}

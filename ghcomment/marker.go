@@ -63,7 +63,10 @@ func parseMarker(body string) (m marker, text string, ok bool) {
 			}
 		}
 	}
-	return m, text, m.key != ""
+	if m.key == "" {
+		return marker{}, "", false
+	}
+	return m, text, true
 }
 
 func parseRun(s string) (run, attempt int64) {

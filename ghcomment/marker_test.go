@@ -60,7 +60,7 @@ func FuzzParseMarker(f *testing.F) {
 	line := say("").marker().String()
 	for _, body := range []string{
 		"", line, line + "\n", line + "\r\ntext", line + " trailing", line[:20], "<!-- image-budget v -->", "<!-- image-budget v1 -->",
-		"<!-- image-budget v1 key= -->", "<!-- image-budget v1 key=a run=99999999999999999999.1 at=0000-00-00T00:00:00Z -->",
+		"<!-- image-budget v1 key= -->", "<!-- image-budget v0 at=0000-01-01T0:00:00Z -->", "<!-- image-budget v1 key=a run=99999999999999999999.1 at=0000-00-00T00:00:00Z -->",
 		"<!-- image-budget v1 key=a run=-1.-1 head=" + strings.Repeat("A", 40) + " -->", "<!-- image-budget v99999999999 key=a -->",
 		"<!-- image-budget v1 key=" + strings.Repeat("a", 3000) + " -->",
 	} {

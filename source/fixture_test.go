@@ -12,11 +12,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/registry"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 )
@@ -307,12 +307,15 @@ func serve(t testing.TB, wrap func(httpHandler) httpHandler) string {
 	return strings.TrimPrefix(srv.URL, "http://")
 }
 
-func platformOf(os, arch string) *v1.Platform { return &v1.Platform{OS: os, Architecture: arch} }
-
 // noWait is a Wait for tests: it notes how long it should have slept.
-type noWait struct{ waits []time.Duration }
+type noWait struct {
+	mu    sync.Mutex
+	waits []time.Duration
+}
 
 func (w *noWait) wait(ctx context.Context, d time.Duration) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.waits = append(w.waits, d)
 	return ctx.Err()
 }

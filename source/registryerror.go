@@ -24,6 +24,9 @@ func (r *registryImage) explainStatus(repo name.Repository, e *transport.Error) 
 	codes := statusCodes(e)
 	switch e.StatusCode {
 	case http.StatusNotFound:
+		if e.Request != nil && e.Request.URL.Path == "/v2/" {
+			return &explained{msg: fmt.Sprintf("%s does not answer as a registry does (%s); check the registry's address", host, codes)}
+		}
 		if e.Request != nil && strings.Contains(e.Request.URL.Path, "/blobs/") {
 			return &explained{msg: fmt.Sprintf("%s does not hold a blob of %s (%s); push the image again", host, r.ref.name, codes)}
 		}

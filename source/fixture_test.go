@@ -138,9 +138,9 @@ func descriptor(mediaType string, b []byte) object {
 
 // mixedFixture has a layer of each compression, and the first one twice.
 func mixedFixture(t testing.TB) *fixture {
-	a := tarOf(t, "etc/a", noise(1, 300_000))
-	b := tarOf(t, "etc/b", noise(2, 700_000), "etc/b2", "x")
-	c := tarOf(t, "etc/c", noise(3, 40_000))
+	a := tarOf(t, "etc/a", noise(1, 60_000))
+	b := tarOf(t, "etc/b", noise(2, 300_000), "etc/b2", "x")
+	c := tarOf(t, "etc/c", noise(3, 20_000))
 	return newFixture(t, "amd64", []string{gzipLayer, zstdLayer, plainLayer, gzipLayer}, a, b, c, a)
 }
 

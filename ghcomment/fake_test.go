@@ -63,7 +63,8 @@ type fakeGitHub struct {
 	me       account
 	noREST   bool // GET /user is 403, as for every installation token
 	graphQL  bool
-	denied   int // status every write is answered with, 0 for none
+	newest   bool // lists have the newest comment first
+	denied   int  // status every write is answered with, 0 for none
 	accepted string
 	script   []reply
 	requests []string
@@ -251,8 +252,12 @@ func (f *fakeGitHub) list(w http.ResponseWriter, r *http.Request) {
 	if n, err := strconv.Atoi(r.FormValue("page")); err == nil {
 		page = max(n, 1)
 	}
-	from := min((page-1)*per, len(f.comments))
-	to := min(from+per, len(f.comments))
+	all := slices.Clone(f.comments)
+	if f.newest {
+		slices.Reverse(all)
+	}
+	from := min((page-1)*per, len(all))
+	to := min(from+per, len(all))
 	link := func(n int, rel string) string {
 		return fmt.Sprintf(`<%s%s?per_page=%d&page=%d>; rel="%s"`, f.server.URL, r.URL.Path, per, n, rel)
 	}
@@ -260,13 +265,13 @@ func (f *fakeGitHub) list(w http.ResponseWriter, r *http.Request) {
 	if page > 1 {
 		links = append(links, link(page-1, "prev"))
 	}
-	if to < len(f.comments) {
-		links = append(links, link(page+1, "next"), link((len(f.comments)+per-1)/per, "last"))
+	if to < len(all) {
+		links = append(links, link(page+1, "next"), link((len(all)+per-1)/per, "last"))
 	}
 	if links != nil {
 		w.Header().Set("Link", strings.Join(links, ", "))
 	}
-	answer(w, 200, append([]fakeComment{}, f.comments[from:to]...))
+	answer(w, 200, append([]fakeComment{}, all[from:to]...))
 }
 
 // body reads the body of a create or an update, refusing what GitHub refuses.

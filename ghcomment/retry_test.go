@@ -45,6 +45,8 @@ func TestUpsertWaitsForRateLimits(t *testing.T) {
 		"403 secondary by its link":    {403, nil, `{"message":"no","documentation_url":"https://docs.github.com/rest/overview/rate-limits-for-the-rest-api#about-secondary-rate-limits"}`, time.Minute},
 		"403 secondary by Retry-After": {403, header("Retry-After", "5"), `{"message":"no"}`, 5 * time.Second},
 		"403 abuse":                    {403, nil, `{"message":"You have triggered an abuse detection mechanism."}`, time.Minute},
+		"422 abuse by its code alone":  {422, nil, `{"message":"Validation Failed","errors":[{"code":"abuse"}]}`, time.Minute},
+		"422 abuse by its words alone": {422, nil, `{"message":"Validation Failed","errors":["was submitted too quickly"]}`, time.Minute},
 		"422 abuse":                    {422, nil, abuse422, time.Minute},
 		"502":                          {502, nil, `<html>`, time.Second},
 		"503 with Retry-After":         {503, header("Retry-After", "3"), ``, 3 * time.Second},
@@ -214,8 +216,9 @@ func TestUpsertEndsWithItsContext(t *testing.T) {
 	if _, err := c.Upsert(ctx, 7, say("new")); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v while waiting, want the context's", err)
 	}
-	if _, err := c.Upsert(ctx, 7, say("new")); !errors.Is(err, context.Canceled) {
-		t.Errorf("error %v before the start, want the context's", err)
+	before := len(clk.waits)
+	if _, err := c.Upsert(ctx, 7, say("new")); !errors.Is(err, context.Canceled) || len(clk.waits) != before {
+		t.Errorf("error %v before the start and waits %v, want the context's and none", err, clk.waits[before:])
 	}
 }
 
@@ -302,6 +305,15 @@ func TestTokenGoesToOneHost(t *testing.T) {
 	req, _ := http.NewRequest("GET", "https://other.example/", nil)
 	if _, err := tr.RoundTrip(req); err != nil {
 		t.Error(err)
+	}
+
+	req, _ = http.NewRequest("GET", c.base.String(), nil)
+	tr.next = roundTripFunc(func(r *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 200, Body: http.NoBody, Request: r}, nil
+	})
+	resp, err := tr.RoundTrip(req)
+	if err != nil || resp.Request.Header.Get("Authorization") != "" {
+		t.Errorf("the response hands the token back (%v)", err)
 	}
 }
 

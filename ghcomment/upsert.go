@@ -35,7 +35,7 @@ type Comment struct {
 	Head string
 	// RunID and RunAttempt are those of the workflow run; 0 outside GitHub Actions, where At decides which run is older.
 	RunID, RunAttempt int64
-	// At is when the run started; seconds count, in any zone.
+	// At is when the run started, in any zone; only its whole seconds are kept.
 	At time.Time
 	// Body is the Markdown, without the marker; see Overhead for how long it may be.
 	Body string
@@ -67,7 +67,7 @@ type Result struct {
 func (c Comment) Overhead() int { return len(c.marker().String()) + 1 }
 
 func (c Comment) marker() marker {
-	return marker{key: encodeKey(c.Key), head: c.Head, run: c.RunID, attempt: c.RunAttempt, at: c.At.UTC().Truncate(time.Second)}
+	return marker{key: encodeKey(c.Key), head: c.Head, run: c.RunID, attempt: c.RunAttempt, at: c.At}
 }
 
 // check reports why c cannot be posted, nil when it can.

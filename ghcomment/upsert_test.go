@@ -232,6 +232,10 @@ func TestUpsertKeepsNewerRuns(t *testing.T) {
 		return Comment{Key: "web", Head: head, RunID: run, RunAttempt: attempt, At: start.Add(time.Duration(minutes) * time.Minute),
 			Body: fmt.Sprintf("run %d.%d %s %d", run, attempt, head, minutes), CreateIfMissing: true}
 	}
+	half := func(c Comment, tenths int) Comment {
+		c.At = c.At.Add(time.Duration(tenths) * 100 * time.Millisecond)
+		return c
+	}
 	tests := map[string]struct {
 		there, late Comment
 		want        Outcome
@@ -247,7 +251,7 @@ func TestUpsertKeepsNewerRuns(t *testing.T) {
 		"no run ids, older":                {at(0, 0, shaB, 5), at(0, 0, shaA, 4), Stale},
 		"no run ids, newer":                {at(0, 0, shaA, 4), at(0, 0, shaB, 5), Updated},
 		"no run id there, older by time":   {at(0, 0, shaA, 4), at(100, 1, shaB, 3), Stale},
-		"less than a second is no measure": {at(0, 0, shaA, 0), func() Comment { c := at(0, 0, shaB, 0); c.At = c.At.Add(time.Millisecond); return c }(), Updated},
+		"less than a second is no measure": {half(at(0, 0, shaA, 0), 9), half(at(0, 0, shaB, 0), 5), Updated},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -317,6 +321,43 @@ func TestUpsertHealsDuplicates(t *testing.T) {
 	if n := len(clk.waits); n != 2 || clk.waited() != 2*time.Second {
 		t.Errorf("3 writes were spaced by %v, want 1s twice", clk.waits)
 	}
+}
+
+// The oldest stays in whatever order the list comes, and a comment that slid onto the next page meanwhile is not its own duplicate.
+func TestUpsertTrustsNoOrder(t *testing.T) {
+	t.Parallel()
+	f := newFake(t, "")
+	f.newest = true
+	first := f.add(actionsBot, whole(say("one")))
+	for i := range 99 {
+		f.add(octocat, fmt.Sprintf("comment %d", i))
+	}
+	f.add(actionsBot, whole(say("two")))
+	c, _ := f.client()
+	if got := upsertOK(t, c, say("now")); got.ID != first || got.Outcome != Updated {
+		t.Errorf("%+v, want comment %d updated", got, first)
+	}
+	wantOne(t, f, actionsBot, whole(say("now")))
+
+	// Comments 100 to 1 are on the first page; a new one pushes the oldest of them, ours, onto the second.
+	g := newFake(t, "")
+	g.newest = true
+	g.add(octocat, "the oldest")
+	id := g.add(actionsBot, whole(say("old")))
+	for i := range 99 {
+		g.add(octocat, fmt.Sprintf("comment %d", i))
+	}
+	var slide sync.Once
+	g.before = func(r *http.Request) {
+		if r.FormValue("page") == "2" {
+			slide.Do(func() { g.add(octocat, "meanwhile") })
+		}
+	}
+	c, _ = g.client()
+	if got := upsertOK(t, c, say("now")); got.ID != id || got.Removed != 0 {
+		t.Errorf("%+v, want comment %d alone", got, id)
+	}
+	wantOne(t, g, actionsBot, whole(say("now")))
 }
 
 func TestUpsertBoundsRemovals(t *testing.T) {

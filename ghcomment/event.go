@@ -25,7 +25,7 @@ type Event struct {
 	HeadSHA string
 	// BaseSHA is the tip of the base branch when the event happened: of a pull request or a merge group.
 	BaseSHA string
-	// HeadRef and BaseRef are branch names without refs/heads/. HeadRef is "" for a pushed tag.
+	// HeadRef and BaseRef are branch names without refs/heads/. HeadRef is "" for a tag.
 	HeadRef, BaseRef string
 	// HeadRepo is the repository, OWNER/NAME, that HeadRef is in, "" when it is gone or the event does not say.
 	HeadRepo string
@@ -86,7 +86,7 @@ func (e *Event) parse(payload []byte) error {
 		err = errors.Join(err, e.parseWorkflowRun(doc, here))
 	case "workflow_dispatch":
 		err = errors.Join(err, doc.field("ref", &e.Ref))
-		e.HeadRef = branch(e.Ref)
+		e.setPushedBranch()
 	case "release":
 		err = errors.Join(err, e.parseRelease(doc))
 	case "schedule":
@@ -190,9 +190,7 @@ func (e *Event) parsePush(doc eventDoc) error {
 		doc.part("ref", &e.Ref), doc.part("before", &before), doc.part("after", &after), doc.field("deleted", &e.Deleted),
 	)
 	err = errors.Join(err, setCommit(&e.Before, "before", before), setCommit(&e.HeadSHA, "after", after))
-	if strings.HasPrefix(e.Ref, "refs/heads/") {
-		e.HeadRef = branch(e.Ref)
-	}
+	e.setPushedBranch()
 	return err
 }
 
@@ -261,6 +259,13 @@ func (e *Event) parseRelease(doc eventDoc) error {
 		e.Ref = "refs/tags/" + release.TagName
 	}
 	return nil
+}
+
+// setPushedBranch takes HeadRef from Ref, unless that is a tag.
+func (e *Event) setPushedBranch() {
+	if strings.HasPrefix(e.Ref, "refs/heads/") {
+		e.HeadRef = branch(e.Ref)
+	}
 }
 
 func (e *Event) setNumber(n int) error {

@@ -115,6 +115,15 @@ func TestParseEventKeepsOddBranchNames(t *testing.T) {
 	}
 }
 
+// A workflow can be dispatched on a tag, which is not a branch of that name.
+func TestParseEventOfADispatchedTag(t *testing.T) {
+	t.Parallel()
+	got, err := ParseEvent("workflow_dispatch", []byte(`{"ref":"refs/tags/v1"}`))
+	if want := (Event{Name: "workflow_dispatch", Ref: "refs/tags/v1"}); err != nil || got != want {
+		t.Errorf("%+v, %v; want %+v", got, err, want)
+	}
+}
+
 func FuzzParseEvent(f *testing.F) {
 	files, _ := filepath.Glob("testdata/events/*.json")
 	for _, file := range files {

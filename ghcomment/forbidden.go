@@ -14,12 +14,12 @@ type ForbiddenError struct {
 	// Permissions are the entries the job's permissions block needs, sorted, each like "pull-requests: write".
 	Permissions []string
 
-	failure *apiError
+	message string // of the failure, without the permissions
 }
 
 // Error is one line; it names the permissions and never holds the token.
 func (e *ForbiddenError) Error() string {
-	return fmt.Sprintf("%s; the token needs %s", e.failure.Error(), strings.Join(e.Permissions, ", "))
+	return fmt.Sprintf("%s; the token needs %s", e.message, strings.Join(e.Permissions, ", "))
 }
 
 // YAML is the permissions block to put into the workflow's job, ending in a newline.
@@ -43,7 +43,7 @@ func forbidden(e *apiError, need string) error {
 		strings.Contains(text, "locked") || strings.Contains(text, "archived") {
 		return e
 	}
-	return &ForbiddenError{Permissions: neededPermissions(e.header.Get("X-Accepted-GitHub-Permissions"), need), failure: e}
+	return &ForbiddenError{Permissions: neededPermissions(e.header.Get("X-Accepted-GitHub-Permissions"), need), message: e.Error()}
 }
 
 // neededPermissions reads the header's sets, separated by ";", each a list of permissions separated by ",". Any one set is

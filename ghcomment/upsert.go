@@ -46,7 +46,8 @@ type Comment struct {
 // Outcome says what Upsert did with the comment. The zero value means that it did nothing, because of an error.
 type Outcome string
 
-// The outcomes of Upsert.
+// The outcomes of Upsert. An unchanged comment keeps the marker of the run that wrote it; a body that names its commit is
+// never unchanged for another one.
 const (
 	Created   Outcome = "created"   // there was none, now there is
 	Updated   Outcome = "updated"   // the existing one has a new body

@@ -200,6 +200,8 @@ func state(c budget.Check) string {
 	switch {
 	case c.Status == budget.NotMeasured:
 		return "not measured"
+	case c.Status == budget.Waived:
+		return "waived"
 	case c.Kind == budget.KindForbid && c.Actual == 0:
 		return "none found"
 	case c.Kind == budget.KindForbid:

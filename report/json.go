@@ -90,14 +90,16 @@ type runJSON struct {
 
 // footprintJSON is what a report says of either image.
 type footprintJSON struct {
-	Reference string            `json:"reference"`
-	Digest    string            `json:"digest"`
-	Platform  string            `json:"platform"`
-	Metrics   footprint.Metrics `json:"metrics"`
-	Base      *baseJSON         `json:"base"`
-	Own       *ownJSON          `json:"own"`
-	Layers    []layerJSON       `json:"layers"`
-	Dead      []footprint.Dead  `json:"dead"`
+	Reference string `json:"reference"`
+	Digest    string `json:"digest"`
+	Platform  string `json:"platform"`
+	// EstimatedBy names the method behind compressed sizes that are estimates.
+	EstimatedBy string            `json:"estimated_by"`
+	Metrics     footprint.Metrics `json:"metrics"`
+	Base        *baseJSON         `json:"base"`
+	Own         *ownJSON          `json:"own"`
+	Layers      []layerJSON       `json:"layers"`
+	Dead        []footprint.Dead  `json:"dead"`
 }
 
 type imageJSON struct {
@@ -293,7 +295,7 @@ func newImageJSON(img *Image) (imageJSON, error) {
 
 func newFootprintJSON(img *footprint.Image) footprintJSON {
 	out := footprintJSON{
-		Reference: img.Reference, Digest: img.Digest, Platform: img.Platform, Metrics: img.Metrics,
+		Reference: img.Reference, Digest: img.Digest, Platform: img.Platform, EstimatedBy: img.EstimatedBy, Metrics: img.Metrics,
 		Layers: []layerJSON{}, Dead: filled(img.Dead),
 	}
 	if b := img.Base; b != nil {

@@ -1,7 +1,9 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -249,4 +251,44 @@ func subject(img *footprint.Image, q quote) string {
 		words += " " + q(short(img.Digest))
 	}
 	return words
+}
+
+// shrinkage is something that became smaller: a path, or the waste as a whole.
+type shrinkage struct {
+	bytes footprint.Bytes
+	path  *footprint.PathChange
+}
+
+func (c shrinkage) what(q quote) string {
+	if c.path == nil {
+		return "less waste"
+	}
+	return pathName(*c.path, q)
+}
+
+// shrunk lists what became smaller, in an image that became smaller as a whole.
+func (img *Image) shrunk() []shrinkage {
+	d := img.Delta
+	if d == nil || d.Has&footprint.HasFiles == 0 || d.Unpacked >= 0 {
+		return nil
+	}
+	var out []shrinkage
+	if d.Parts.Wasted < 0 {
+		out = append(out, shrinkage{bytes: d.Parts.Wasted})
+	}
+	for i, p := range d.Paths {
+		if p.Bytes < 0 {
+			out = append(out, shrinkage{p.Bytes, &d.Paths[i]})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b shrinkage) int { return cmp.Compare(a.bytes, b.bytes) })
+	return out[:min(len(out), maxCauses)]
+}
+
+// pathName marks directories with a slash at the end.
+func pathName(p footprint.PathChange, q quote) string {
+	if p.Dir && p.Path != "/" {
+		return q(p.Path + "/")
+	}
+	return q(p.Path)
 }

@@ -201,7 +201,7 @@ func (j *footprintJSON) image() (*footprint.Image, error) {
 	if len(j.Dead) > maxEntries {
 		return nil, fmt.Errorf("a list of more than %d entries", maxEntries)
 	}
-	img := &footprint.Image{Reference: j.Reference, Digest: j.Digest, Platform: j.Platform, Metrics: j.Metrics, Dead: j.Dead}
+	img := &footprint.Image{Reference: j.Reference, Digest: j.Digest, Platform: j.Platform, EstimatedBy: j.EstimatedBy, Metrics: j.Metrics, Dead: j.Dead}
 	if err := checkMetrics(j.Metrics); err != nil {
 		return nil, err
 	}

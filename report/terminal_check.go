@@ -191,32 +191,14 @@ func (s *sheet) where(img *Image, index int) string {
 	return plainName(made(l))
 }
 
-// shrunk lists what became smaller in an image that became smaller as a whole.
+// shrunk writes what became smaller.
 func (s *sheet) shrunk(img *Image) {
-	if img.Delta == nil {
-		return
-	}
 	var rows [][]cell
-	if img.Delta.Has&footprint.HasFiles != 0 && img.Delta.Unpacked < 0 {
-		if w := img.Delta.Parts.Wasted; w < 0 {
-			rows = append(rows, []cell{{w.Signed(), green}, {"less waste", plain}})
-		}
-		for _, p := range img.Delta.Paths {
-			if p.Bytes < 0 && len(rows) < maxCauses {
-				rows = append(rows, []cell{{p.Bytes.Signed(), green}, {pathName(p, plainName), plain}})
-			}
-		}
+	for _, c := range img.shrunk() {
+		rows = append(rows, []cell{{c.bytes.Signed(), green}, {c.what(plainName), plain}})
 	}
 	if len(rows) > 0 {
 		s.heading("what shrank (unpacked)")
 		s.table(2, []column{{right: true}, {flex: true}}, rows)
 	}
-}
-
-// pathName marks directories with a slash at the end.
-func pathName(p footprint.PathChange, q quote) string {
-	if p.Dir && p.Path != "/" {
-		return q(p.Path + "/")
-	}
-	return q(p.Path)
 }

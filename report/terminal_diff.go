@@ -55,14 +55,14 @@ func (s *sheet) parts(d *footprint.Delta) {
 	s.table(2, []column{{}, {right: true}, {}}, rows)
 }
 
-// part is one summand of the change.
-type part struct {
+// share is one summand of the change.
+type share struct {
 	name, meaning string
 	bytes         footprint.Bytes
 }
 
-func partList(p footprint.Parts) []part {
-	return []part{
+func partList(p footprint.Parts) []share {
+	return []share{
 		{"base", "what FROM brought", p.Base},
 		{"packages", "packages above the base", p.Packages},
 		{"files", "other files above the base", p.Files},

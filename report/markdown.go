@@ -1,0 +1,403 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"net/url"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/org/image-budget/budget"
+	"github.com/org/image-budget/footprint"
+	"github.com/org/image-budget/internal/escape"
+)
+
+// MarkdownOptions say where a report goes.
+type MarkdownOptions struct {
+	// MaxBytes is never exceeded; 0 is no limit. Below about 400 it may be an
+	// error.
+	MaxBytes int
+	// Rest names the place where what had to be left out can be read, such as
+	// "the job summary"; "" if there is none.
+	Rest string
+}
+
+// Markdown writes a report for GitHub: a pull-request comment or a job summary.
+// The verdict comes first, then the table and what grew, then details that are
+// folded away. What does not fit into MaxBytes is left out by whole rows and
+// sections, the least important first, and is named.
+//
+// Its only links lead to the repository and the workflow run, its only tags are
+// details, summary, sub and br.
+func Markdown(w io.Writer, r *Report, opt MarkdownOptions) error {
+	m := &markdown{Report: r, rest: opt.Rest}
+	text, err := m.document().fit(opt.MaxBytes)
+	if err != nil {
+		return fmt.Errorf("writing markdown: %w", err)
+	}
+	_, err = io.WriteString(w, text)
+	return err
+}
+
+type markdown struct {
+	*Report
+	rest string
+}
+
+// How many characters of a name are shown.
+const (
+	nameWidth    = 60
+	headingWidth = 40
+	proseBytes   = 400
+)
+
+// inCell quotes a name in a table, inText one anywhere else.
+func inCell(s string) string { return escape.CodeN(inert(s), nameWidth) }
+func inText(s string) string { return escape.CodeProse(inert(s), nameWidth) }
+func inHead(s string) string { return escape.CodeProse(inert(s), headingWidth) }
+
+// prose writes a sentence that may hold foreign names.
+func prose(s string) string {
+	s = inert(s)
+	if len(s) > proseBytes {
+		s = cutRune(s, proseBytes) + "…"
+	}
+	return escape.Text(s)
+}
+
+// emoji is never the only carrier of a status: words stand beside it.
+func emoji(s budget.Status) string {
+	switch s {
+	case budget.Fail:
+		return "❌"
+	case budget.Warn:
+		return "⚠️"
+	case budget.Waived:
+		return "☑️"
+	case budget.NotMeasured:
+		return "➖"
+	}
+	return "✅"
+}
+
+func (m *markdown) document() document {
+	d := document{headings: m.headings(), footers: m.footers(), rest: m.rest}
+	sections := []section{m.overview(), m.causes(), m.remarks(), m.parts(), m.layers(), m.checks(), m.packages(), m.paths(), m.waste(), m.largest(), m.accept()}
+	for _, s := range sections {
+		if len(s.parts) > 0 {
+			d.sections = append(d.sections, s)
+		}
+	}
+	return d
+}
+
+// details folds a section away. Its summary holds no foreign text: inside raw
+// HTML no markdown escape would help.
+func details(summary string, s section) section {
+	s.head = "<details><summary>" + summary + "</summary>\n\n"
+	s.tail = "\n</details>\n"
+	return s
+}
+
+// several tells whether pieces must say which image they are about.
+func (m *markdown) several() bool { return len(m.Images) > 1 }
+
+// about is the line above the piece of one image among several.
+func (m *markdown) about(img *Image) string {
+	if !m.several() {
+		return ""
+	}
+	return "**" + inText(img.title()) + "** " + prose(img.Head.Platform) + "\n\n"
+}
+
+// row writes cells as a row of a table.
+func tableRow(cells ...string) string {
+	return "| " + strings.Join(cells, " | ") + " |\n"
+}
+
+// tableHead writes the header; columns that begin with ">" stand to the right.
+func tableHead(columns ...string) string {
+	names, rule := make([]string, len(columns)), make([]string, len(columns))
+	for i, c := range columns {
+		names[i], rule[i] = c, ":--"
+		if right, ok := strings.CutPrefix(c, ">"); ok {
+			names[i], rule[i] = right, "--:"
+		}
+	}
+	return tableRow(names...) + tableRow(rule...)
+}
+
+// link writes a link of ours, or only its text where the address is not known.
+func link(text, target string) string {
+	if target = escape.URL(target); target == "" {
+		return text
+	}
+	return "[" + text + "](" + target + ")"
+}
+
+// repositoryURL is the address of the repository, "" outside one.
+func (r Run) repositoryURL() string {
+	owner, name, ok := strings.Cut(r.Repository, "/")
+	if !ok || owner == "" || name == "" || strings.Contains(name, "/") || r.ServerURL == "" {
+		return ""
+	}
+	return strings.TrimSuffix(r.ServerURL, "/") + "/" + url.PathEscape(owner) + "/" + url.PathEscape(name)
+}
+
+// runURL is the address of the workflow run.
+func (r Run) runURL() string {
+	base := r.repositoryURL()
+	if base == "" || r.ID <= 0 {
+		return ""
+	}
+	base += "/actions/runs/" + strconv.FormatInt(r.ID, 10)
+	if r.Attempt > 1 {
+		base += "/attempts/" + strconv.FormatInt(r.Attempt, 10)
+	}
+	return base
+}
+
+// lineURL is the address of a line of a file at the measured commit, "" for a
+// file outside the repository.
+func (r Run) lineURL(file string, line int) string {
+	base := r.repositoryURL()
+	if base == "" || !isCommit(r.Head) || line <= 0 || file == "" || strings.HasPrefix(file, "/") || path.Clean(file) != file || strings.HasPrefix(file, "..") {
+		return ""
+	}
+	segments := strings.Split(file, "/")
+	for i, s := range segments {
+		segments[i] = url.PathEscape(s)
+	}
+	return fmt.Sprintf("%s/blob/%s/%s#L%d", base, r.Head, strings.Join(segments, "/"), line)
+}
+
+func isCommit(s string) bool {
+	return len(s) >= 7 && len(s) <= 64 && strings.Trim(s, "0123456789abcdef") == ""
+}
+
+// from says what made a layer: the linked place in the Dockerfile if it is
+// known, and the instruction.
+func (m *markdown) from(l *footprint.Layer, q quote) string {
+	if l == nil {
+		return ""
+	}
+	if at := place(l.Origin); at != "" {
+		return link(q(at), m.Run.lineURL(l.Origin.File, l.Origin.Start)) + " " + q(made(l))
+	}
+	return q(made(l))
+}
+
+// headings are the verdict in words: with names, and short ones without.
+func (m *markdown) headings() []string {
+	full := "### " + m.headline() + "\n"
+	short := "### image-budget\n"
+	if m.Kind == Check {
+		short = "### " + emoji(m.Status) + " " + summary(m.Report) + "\n"
+	}
+	return []string{full, short}
+}
+
+// headline says the verdict of everything in one sentence.
+func (m *markdown) headline() string {
+	if len(m.Images) == 0 {
+		return "No image was measured"
+	}
+	first := &m.Images[0]
+	switch {
+	case m.Kind == Inspect && m.several():
+		return plural(len(m.Images), "image")
+	case m.Kind == Inspect:
+		return inHead(first.title()) + ": " + sizeWords(first)
+	case m.Kind == Diff:
+		return differenceWords(first)
+	}
+	for _, status := range []budget.Status{budget.Fail, budget.Warn} {
+		if bad := m.with(status); len(bad) > 0 {
+			return emoji(status) + " " + m.badHeadline(bad, status)
+		}
+	}
+	if m.several() {
+		return emoji(budget.Pass) + " All " + plural(len(m.Images), "image") + " are within budget"
+	}
+	return emoji(budget.Pass) + " " + goodHeadline(first)
+}
+
+// with returns the images with a status.
+func (m *markdown) with(status budget.Status) []*Image {
+	var out []*Image
+	for i := range m.Images {
+		if m.Images[i].Verdict.Status == status {
+			out = append(out, &m.Images[i])
+		}
+	}
+	return out
+}
+
+// badHeadline names the worst of a single image, or counts several.
+func (m *markdown) badHeadline(bad []*Image, status budget.Status) string {
+	same := true
+	for _, img := range bad {
+		same = same && img.title() == bad[0].title()
+	}
+	if !same {
+		names := []string{inHead(bad[0].title()), inHead(bad[1].title())}
+		words := strings.Join(names, ", ")
+		if more := len(bad) - len(names); more > 0 {
+			words += fmt.Sprintf(" and %d more", more)
+		}
+		if status == budget.Fail {
+			return fmt.Sprintf("%d of %s are over budget: %s", len(bad), plural(len(m.Images), "image"), words)
+		}
+		return fmt.Sprintf("%d of %s are within budget with a warning: %s", len(bad), plural(len(m.Images), "image"), words)
+	}
+	img := bad[0]
+	var words string
+	var worst []budget.Check
+	for _, c := range img.Verdict.Checks {
+		if c.Status == status {
+			worst = append(worst, c)
+		}
+	}
+	if len(worst) == 0 {
+		words = inHead(img.title()) + ": a limit could not be judged"
+	} else {
+		words = over(inHead(img.title()), worst[0], inHead)
+	}
+	if len(worst) > 1 {
+		words += fmt.Sprintf(" (and %s)", plural(len(worst)-1, "more limit"))
+	}
+	if len(bad) > 1 {
+		words += fmt.Sprintf(", on %s", plural(len(bad), "platform"))
+	}
+	return words
+}
+
+// sizeWords gives the size of an image in words.
+func sizeWords(img *Image) string {
+	m := &img.Head.Metrics
+	var words []string
+	for _, metric := range []footprint.Metric{footprint.Compressed, footprint.Unpacked, footprint.Wasted} {
+		if text := metricText(m, metric); text != "" {
+			words = append(words, text+" "+string(metric))
+		}
+	}
+	return strings.Join(append(words, plural(m.Layers, "layer")), ", ")
+}
+
+// differenceWords gives the change from one image to the other in words.
+func differenceWords(img *Image) string {
+	words := inHead(reference(img.Head))
+	if img.Base != nil {
+		words = inHead(reference(img.Base)) + " → " + words
+	}
+	f := img.figure(false, img.sizeMetric())
+	if !f.compared {
+		return words + ": not comparable"
+	}
+	_, _, change := f.texts()
+	return words + ": " + change + " " + string(f.metric)
+}
+
+// goodHeadline is the sentence for an image within its budget.
+func goodHeadline(img *Image) string {
+	f := img.figure(false, img.sizeMetric())
+	_, now, change := f.texts()
+	words := ": " + now + " " + string(f.metric)
+	judged := false
+	for _, c := range img.Verdict.Checks {
+		judged = judged || c.Status != budget.NotMeasured
+	}
+	switch limit := binding(f.checks); {
+	case !f.known:
+		words = " is within budget"
+	case limit != nil && limit.Kind == budget.KindMax && limit.Status == budget.Pass:
+		words = fmt.Sprintf(" fits: %s %s of %s", now, f.metric, amount(*limit, limit.Allowed))
+	case judged:
+		words = " is within budget" + words
+	default:
+		words += ", nothing to judge it by"
+	}
+	if f.compared && f.now == f.was {
+		words += ", unchanged"
+	} else if f.compared {
+		words += " (" + change + ")"
+	} else if img.Baseline.Status != string(budget.BaselineNotComparable) && img.Baseline.From != "none" {
+		words += ", no baseline yet"
+	}
+	for _, c := range img.Verdict.Checks {
+		if c.Status == budget.Waived {
+			return inHead(img.title()) + words + ", with a waiver"
+		}
+	}
+	return inHead(img.title()) + words
+}
+
+// binding returns the check that says most about a figure: the worst, and of
+// those the first in the budget.
+func binding(checks []budget.Check) *budget.Check {
+	for _, status := range []budget.Status{budget.Fail, budget.Warn, budget.Waived, budget.Pass, budget.NotMeasured} {
+		for i := range checks {
+			if checks[i].Status == status {
+				return &checks[i]
+			}
+		}
+	}
+	return nil
+}
+
+// footers say how it was measured and with what it was compared.
+func (m *markdown) footers() []string {
+	var words []string
+	if len(m.Images) > 0 {
+		words = append(words, method(m.Images[0].Head.Metrics))
+	}
+	if m.Kind == Check {
+		words = append(words, m.comparison())
+		if pull := m.update(); pull != "" {
+			words = append(words, pull)
+		}
+	}
+	words = append(words, readWords(m.Report))
+	for _, note := range m.Notes {
+		words = append(words, prose(note))
+	}
+	run := ""
+	if at := escape.URL(m.Run.runURL()); at != "" {
+		run = "[run](" + at + ")"
+		words = append(words, run)
+	}
+	full := "<sub>" + strings.Join(words, " · ") + "</sub>\n"
+	if run != "" {
+		run = "<sub>" + run + "</sub>\n"
+	}
+	return []string{full, run, ""}
+}
+
+// comparison says with what the images were compared, once if it is the same.
+func (m *markdown) comparison() string {
+	if len(m.Images) == 0 {
+		return "compared with nothing"
+	}
+	words := ""
+	for i := range m.Images {
+		w := baselineWords(m.Images[i].Baseline, inText)
+		if i > 0 && w != words {
+			return "compared with several baselines"
+		}
+		words = w
+	}
+	return words
+}
+
+// update says what a host must pull that holds the baseline.
+func (m *markdown) update() string {
+	if len(m.Images) != 1 {
+		return ""
+	}
+	pull, known := m.Images[0].Head.Metrics.Value(footprint.Update)
+	if !known || m.Images[0].Delta == nil {
+		return ""
+	}
+	return "a host that has the base pulls " + footprint.Bytes(pull).String()
+}

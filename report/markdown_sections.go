@@ -1,0 +1,609 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/org/image-budget/budget"
+	"github.com/org/image-budget/footprint"
+)
+
+// ranked lists the images with the ones to look at first: over budget, with a
+// warning, changed, then the rest, each in the order of the report.
+func (m *markdown) ranked() []*Image {
+	out := make([]*Image, len(m.Images))
+	for i := range m.Images {
+		out[i] = &m.Images[i]
+	}
+	slices.SortStableFunc(out, func(a, b *Image) int { return cmp.Compare(a.urgency(), b.urgency()) })
+	return out
+}
+
+func (img *Image) urgency() int {
+	switch {
+	case img.Verdict.Status == budget.Fail:
+		return 0
+	case img.Verdict.Status == budget.Warn:
+		return 1
+	case img.changed():
+		return 2
+	}
+	return 3
+}
+
+// overview is the table that is always there.
+func (m *markdown) overview() section {
+	if m.Kind == Inspect {
+		return m.inspected()
+	}
+	p := part{head: tableHead("image", "platform", ">"+m.baseColumn(), ">"+m.headColumn(), ">change", "budget", "status")}
+	if m.Kind == Diff {
+		p.head = tableHead("figure", "platform", ">old", ">new", ">change", "", "")
+	}
+	for _, img := range m.ranked() {
+		p.rows = append(p.rows, m.figureRows(img)...)
+	}
+	s := section{name: "the table", noun: "row"}
+	if len(p.rows) > 0 {
+		s.parts = []part{p}
+	}
+	return s
+}
+
+// baseColumn names the baseline's commit if all images have the same one.
+func (m *markdown) baseColumn() string {
+	commit := ""
+	for i := range m.Images {
+		c := m.Images[i].Baseline.Commit
+		if i > 0 && c != commit {
+			return "base"
+		}
+		commit = c
+	}
+	if commit == "" {
+		return "base"
+	}
+	return "base " + inCell(short(commit))
+}
+
+func (m *markdown) headColumn() string {
+	words := "now"
+	if m.Run.PullRequest > 0 {
+		words = "this PR"
+	}
+	if m.Run.Head != "" {
+		words += " " + inCell(short(m.Run.Head))
+	}
+	return words
+}
+
+// figureRows are the rows of one image: its size, and whatever else is not
+// within its limit.
+func (m *markdown) figureRows(img *Image) []string {
+	var rows []string
+	for _, f := range img.figures(m.Kind == Diff) {
+		size := !f.own && f.metric == img.sizeMetric()
+		limits := f.checks
+		if !size {
+			limits = slices.DeleteFunc(slices.Clone(limits), func(c budget.Check) bool {
+				return c.Status == budget.Pass || c.Status == budget.NotMeasured && !c.Blind
+			})
+		}
+		if size || len(limits) > 0 || m.Kind == Diff {
+			rows = append(rows, m.figureRow(img, f, limits))
+		}
+	}
+	for _, c := range img.Verdict.Checks {
+		if c.Scope == budget.ScopeImage || c.Scope == budget.ScopeOwn || c.Status == budget.Pass || c.Status == budget.NotMeasured && !c.Blind {
+			continue
+		}
+		now := ""
+		if c.Kind != budget.KindForbid && c.Status != budget.NotMeasured {
+			now = amount(c, c.Actual)
+		}
+		rows = append(rows, tableRow(inCell(img.title())+" "+inCell(subjectOf(c)), prose(img.Head.Platform), "", now, "", rule(c), emoji(c.Status)+" "+state(c)))
+	}
+	return rows
+}
+
+func (m *markdown) figureRow(img *Image, f figure, limits []budget.Check) string {
+	was, now, change := f.texts()
+	if share := percentOf(f.now-f.was, f.was, 1); f.compared && share != "" {
+		change += " (" + strings.ReplaceAll(share, "<", "&lt;") + ")"
+	}
+	if !f.compared {
+		was, change = "–", "–"
+	}
+	if !f.known {
+		now = "not measured"
+	}
+	var rules, states []string
+	for _, c := range limits {
+		rules, states = append(rules, rule(c)), append(states, emoji(c.Status)+" "+state(c))
+		if c.Status == budget.Fail {
+			now = "**" + strings.Trim(now, "*") + "**"
+		}
+	}
+	if len(states) == 0 && m.Kind == Check {
+		rules, states = []string{"–"}, []string{"no limit"}
+	}
+	name := inCell(img.title()) + " " + figureWords(f)
+	if m.Kind == Diff {
+		name = figureWords(f)
+	}
+	return tableRow(name, prose(img.Head.Platform), was, now, change, strings.Join(rules, "<br>"), strings.Join(states, "<br>"))
+}
+
+// figureWords names a figure, and which bytes it counts.
+func figureWords(f figure) string {
+	words := string(f.metric)
+	if !f.metric.IsCount() && words != "compressed" && words != "unpacked" {
+		words += " (" + kindOf(f.metric) + ")"
+	}
+	if f.own {
+		words += " without the base"
+	}
+	return words
+}
+
+// inspected is the table of an inspection.
+func (m *markdown) inspected() section {
+	p := part{head: tableHead("image", "platform", ">compressed", ">unpacked", ">final (unpacked)", ">wasted (unpacked)", ">layers", ">files")}
+	for i := range m.Images {
+		img := &m.Images[i]
+		row := func(name string, metrics *footprint.Metrics) {
+			cells := []string{name, prose(img.Head.Platform)}
+			for _, metric := range footprint.AllMetrics() {
+				if metric != footprint.Update {
+					cells = append(cells, cmp.Or(metricText(metrics, metric), "–"))
+				}
+			}
+			p.rows = append(p.rows, tableRow(cells...))
+		}
+		row(inCell(img.title()), &img.Head.Metrics)
+		if b := img.Head.Base; b != nil && img.Head.Own != nil {
+			row(baseWords(b, inCell), &b.Metrics)
+			row("on top of it", img.Head.Own)
+		}
+	}
+	return section{name: "the table", noun: "row", parts: []part{p}}
+}
+
+// How many causes are listed of one image, and of each of several.
+const (
+	topCauses     = 5
+	topCausesEach = 3
+)
+
+// causes says what grew or shrank in the images that are worth it.
+func (m *markdown) causes() section {
+	s := section{name: "what grew", noun: "cause", rank: 1}
+	if m.Kind == Inspect {
+		return s
+	}
+	for _, img := range m.ranked() {
+		if img.Delta == nil || img.urgency() > 2 && m.Kind == Check {
+			continue
+		}
+		compressed, unpacked := causesByKind(img.Delta.Causes)
+		for _, list := range [][]footprint.Cause{compressed, unpacked} {
+			if len(list) > 0 {
+				s.parts = append(s.parts, m.causeList(img, list))
+			}
+		}
+		if shrunk := img.shrunk(); len(shrunk) > 0 {
+			p := part{head: m.listTitle("What shrank", img, "unpacked")}
+			for i, c := range shrunk[:min(len(shrunk), m.top())] {
+				p.rows = append(p.rows, fmt.Sprintf("%d. **%s** %s\n", i+1, c.bytes.Signed(), c.what(inText)))
+			}
+			s.parts = append(s.parts, p)
+		}
+	}
+	return s
+}
+
+func (m *markdown) top() int {
+	if m.several() {
+		return topCausesEach
+	}
+	return topCauses
+}
+
+// listTitle says what a list shows, of which image and in which bytes.
+func (m *markdown) listTitle(what string, img *Image, kind string) string {
+	of := ""
+	if m.several() {
+		of = " in " + inText(img.title())
+	}
+	if img.Head.Platform != "" {
+		kind += ", " + prose(img.Head.Platform)
+	}
+	return "**" + what + of + "** (" + kind + ")\n\n"
+}
+
+func (m *markdown) causeList(img *Image, causes []footprint.Cause) part {
+	p := part{head: m.listTitle("What grew", img, kindOf(causes[0].Metric))}
+	for i, c := range causes {
+		if i == m.top() {
+			var sum footprint.Bytes
+			for _, rest := range causes[i:] {
+				sum += rest.Bytes
+			}
+			p.rows = append(p.rows, fmt.Sprintf("%d. %s: %d more\n", i+1, sum.Signed(), len(causes)-i))
+			break
+		}
+		by := m.from(img.layer(c.Layer), inText)
+		if by != "" {
+			by = ", by " + by
+		}
+		p.rows = append(p.rows, fmt.Sprintf("%d. **%s** %s%s\n", i+1, c.Bytes.Signed(), causeWhat(c, inText), by))
+	}
+	return p
+}
+
+// remarks says what no table can: waivers, what could not be judged, and what to
+// do about a missing baseline.
+func (m *markdown) remarks() section {
+	s := section{name: "remarks", noun: "remark", rank: 2}
+	if m.Kind == Inspect {
+		return s
+	}
+	var p part
+	for _, img := range m.ranked() {
+		name := ""
+		if m.several() {
+			name = inText(img.title()) + ": "
+		}
+		for _, c := range img.Verdict.Checks {
+			if text := remark(c, prose); text != "" {
+				p.rows = append(p.rows, "- "+name+text+"\n")
+			}
+		}
+		for _, note := range img.Verdict.Notes {
+			p.rows = append(p.rows, "- "+name+prose(note)+"\n")
+		}
+		if img.Baseline.Status == string(budget.BaselineNotComparable) {
+			p.rows = append(p.rows, "- "+name+baselineWords(img.Baseline, prose)+"\n")
+		}
+	}
+	if len(p.rows) > 0 {
+		s.parts = []part{p}
+	}
+	return s
+}
+
+// parts is the table whose rows add up to the change.
+func (m *markdown) parts() section {
+	s := section{name: "the parts of the change", noun: "part", rank: 2}
+	if m.Kind != Diff {
+		return s
+	}
+	for i := range m.Images {
+		img := &m.Images[i]
+		if img.Delta == nil || img.Delta.Has&footprint.HasFiles == 0 {
+			continue
+		}
+		p := part{head: m.about(img) + tableHead("part (unpacked)", ">change", "")}
+		for _, part := range partList(img.Delta.Parts) {
+			p.rows = append(p.rows, tableRow(part.name, part.bytes.Signed(), part.meaning))
+		}
+		p.rows = append(p.rows, tableRow("**sum**", "**"+img.Delta.Parts.Sum().Signed()+"**", "the change of unpacked"))
+		s.parts = append(s.parts, p)
+	}
+	return s
+}
+
+// layers lists the layers that changed, or all where there is no comparison.
+func (m *markdown) layers() section {
+	s := section{name: "layers", noun: "layer", rank: 4}
+	all, changed, compared := 0, 0, false
+	for _, img := range m.ranked() {
+		if m.Kind == Check && img.urgency() > 2 {
+			continue
+		}
+		all += len(img.Head.Layers)
+		if img.Delta == nil || m.Kind == Inspect {
+			if len(img.Head.Layers) > 0 {
+				s.parts = append(s.parts, m.allLayers(img))
+			}
+			continue
+		}
+		compared = true
+		p, n := m.changedLayers(img)
+		changed += n
+		s.parts = append(s.parts, p)
+	}
+	summary := fmt.Sprintf("Layers: %d", all)
+	if compared {
+		summary += fmt.Sprintf(", of which %d changed", changed)
+	}
+	return details(summary, s)
+}
+
+func (m *markdown) allLayers(img *Image) part {
+	p := part{head: m.about(img) + tableHead(">#", "made by", ">compressed", ">unpacked", ">wasted (unpacked)", ">files")}
+	for i := range img.Head.Layers {
+		l := &img.Head.Layers[i]
+		by := m.from(l, inCell)
+		if l.InBase {
+			by = "base: " + by
+		}
+		compressed, unpacked, wasted, files := layerTexts(l)
+		p.rows = append(p.rows, tableRow(strconv.Itoa(l.Index), by, compressed, unpacked, wasted, files))
+	}
+	return p
+}
+
+// changedLayers lists the layers in order, those that stayed the same in one row
+// for each run of them.
+func (m *markdown) changedLayers(img *Image) (part, int) {
+	unit, size := layerUnit(img.Delta)
+	p := part{head: m.about(img) + tableHead(">#", "made by ("+unit+" bytes)", ">base", ">now", ">change")}
+	changed := 0
+	var same []footprint.LayerChange
+	flush := func() {
+		if len(same) > 0 {
+			p.rows = append(p.rows, sameLayers(same, unit))
+		}
+		same = nil
+	}
+	for _, c := range img.Delta.Layers {
+		if c.Change == footprint.Same {
+			same = append(same, c)
+			continue
+		}
+		flush()
+		changed++
+		was, now := layerPair(c, unit)
+		change := "–"
+		if v, known := size(c); known {
+			change = v.Signed()
+		}
+		index, l := "", c.Old
+		if c.New != nil {
+			index, l = strconv.Itoa(c.New.Index), c.New
+		}
+		what := m.from(l, inCell)
+		if c.Change != footprint.Changed {
+			what += ", " + string(c.Change)
+		}
+		p.rows = append(p.rows, tableRow(index, what, was, now, change))
+	}
+	flush()
+	return p, changed
+}
+
+// sameLayers sums a run of unchanged layers in one row.
+func sameLayers(same []footprint.LayerChange, unit string) string {
+	var sum footprint.Bytes
+	base := true
+	for _, c := range same {
+		v, known := layerSize(c.New, unit)
+		if !known {
+			sum = -1
+			break
+		}
+		sum += v
+	}
+	for _, c := range same {
+		base = base && c.New != nil && c.New.InBase
+	}
+	what := fmt.Sprintf("%d unchanged", len(same))
+	if base {
+		what = fmt.Sprintf("base image, %d unchanged", len(same))
+	}
+	size := "–"
+	if sum >= 0 {
+		size = sum.String()
+	}
+	index := ""
+	if first, last := same[0].New, same[len(same)-1].New; first != nil && last != nil {
+		index = strconv.Itoa(first.Index)
+		if last.Index != first.Index {
+			index += "–" + strconv.Itoa(last.Index)
+		}
+	}
+	return tableRow(index, what, size, size, "–")
+}
+
+func layerSize(l *footprint.Layer, unit string) (footprint.Bytes, bool) {
+	switch {
+	case l == nil:
+		return 0, false
+	case unit == "compressed":
+		return l.Compressed, l.Has&footprint.HasCompressed != 0
+	}
+	return l.Unpacked, l.Has&footprint.HasFiles != 0
+}
+
+// layerPair prints the sizes of a pair of layers so that they read differently.
+func layerPair(c footprint.LayerChange, unit string) (was, now string) {
+	a, aKnown := layerSize(c.Old, unit)
+	b, bKnown := layerSize(c.New, unit)
+	if aKnown && bKnown {
+		return footprint.Apart(a, b)
+	}
+	was, now = "–", "–"
+	if aKnown {
+		was = a.String()
+	}
+	if bKnown {
+		now = b.String()
+	}
+	return was, now
+}
+
+// checks lists every check, those that passed too.
+func (m *markdown) checks() section {
+	s := section{name: "checks", noun: "check", rank: 3}
+	total, passed := 0, 0
+	for _, img := range m.ranked() {
+		if len(img.Verdict.Checks) == 0 {
+			continue
+		}
+		p := part{head: m.about(img) + tableHead("limit", "allowed", ">measured", ">headroom", "status")}
+		for _, c := range img.Verdict.Checks {
+			total++
+			if c.Status == budget.Pass {
+				passed++
+			}
+			p.rows = append(p.rows, checkRow(c))
+		}
+		s.parts = append(s.parts, p)
+	}
+	return details(fmt.Sprintf("Checks: %d, of which %d passed", total, passed), s)
+}
+
+func checkRow(c budget.Check) string {
+	actual, headroom := "–", "–"
+	if c.Status != budget.NotMeasured {
+		actual, headroom = amount(c, c.Actual), amount(c, c.Headroom)
+		if c.Unit == budget.UnitBytes && c.Actual != c.Allowed && amount(c, c.Actual) == amount(c, c.Allowed) {
+			actual = footprint.Bytes(c.Actual).Exact()
+		}
+		if c.Kind == budget.KindGrowth {
+			actual = footprint.Bytes(c.Actual).Signed()
+			if c.Unit == budget.UnitCount {
+				actual = signedCount(c.Actual)
+			}
+		}
+		if c.Kind == budget.KindForbid {
+			headroom = "–"
+		}
+	}
+	status := emoji(c.Status) + " " + string(c.Status)
+	if len(c.Examples) > 0 && c.Status != budget.Pass {
+		var names []string
+		for _, e := range c.Examples {
+			names = append(names, inCell(e))
+		}
+		status += ": " + strings.Join(names[:min(3, len(names))], ", ")
+	}
+	return tableRow(inCell(c.Limit), rule(c), actual, headroom, status)
+}
+
+// packages lists packages that came, went or changed.
+func (m *markdown) packages() section {
+	s := section{name: "packages", noun: "package", rank: 6}
+	n := 0
+	for _, img := range m.ranked() {
+		if img.Delta == nil || len(img.Delta.Packages) == 0 || m.Kind == Inspect {
+			continue
+		}
+		p := part{head: m.about(img) + tableHead("package", "", "version", ">change (unpacked)")}
+		for _, c := range img.Delta.Packages {
+			p.rows = append(p.rows, tableRow(inCell(c.Ecosystem+":"+c.Name), string(c.Change), versions(c, inCell), c.Bytes.Signed()))
+		}
+		n += len(p.rows)
+		s.parts = append(s.parts, p)
+	}
+	return details(fmt.Sprintf("Packages: %d changed", n), s)
+}
+
+// paths lists what was added, grown, shrunk and removed.
+func (m *markdown) paths() section {
+	s := section{name: "paths", noun: "path", rank: 7}
+	var sum footprint.Bytes
+	for _, img := range m.ranked() {
+		if img.Delta == nil || img.Delta.Has&footprint.HasFiles == 0 || m.Kind == Inspect || m.Kind == Check && img.urgency() > 2 {
+			continue
+		}
+		p := part{head: m.about(img) + tableHead("path", "", ">files", ">change (unpacked)")}
+		for _, g := range pathGroups(img.Delta.Paths) {
+			for i, c := range g.paths {
+				if i == maxPaths {
+					p.rows = append(p.rows, tableRow(fmt.Sprintf("%d more", len(g.paths)-i), g.title, "", sumOf(g.paths[i:]).Signed()))
+					break
+				}
+				p.rows = append(p.rows, tableRow(pathName(c, inCell), g.title, count(int64(c.Files)), c.Bytes.Signed()))
+			}
+		}
+		if len(p.rows) > 0 {
+			sum += img.Delta.Final
+			s.parts = append(s.parts, p)
+		}
+	}
+	return details(fmt.Sprintf("Paths that changed: %s unpacked", sum.Signed()), s)
+}
+
+// waste says which layers ship what no container can see.
+func (m *markdown) waste() section {
+	s := section{name: "wasted bytes", noun: "place", rank: 5}
+	var sum footprint.Bytes
+	for _, img := range m.ranked() {
+		head := img.Head
+		if head.Metrics.Has&footprint.HasFiles == 0 || head.Metrics.Wasted == 0 || m.Kind == Check && img.urgency() > 2 {
+			continue
+		}
+		p := part{head: m.about(img) + tableHead(">wasted (unpacked)", "under", "what happened", "shipped by", "hidden by")}
+		for i, d := range deadByWeight(head.Dead) {
+			if i == maxPaths {
+				break
+			}
+			p.rows = append(p.rows, tableRow(d.Bytes.String(), inCell(d.Under), plural(d.Files, "file")+" "+fateWords(d.Fate), m.from(img.layer(d.In), inCell), m.from(img.layer(d.By), inCell)))
+		}
+		if len(p.rows) > 0 {
+			sum += head.Metrics.Wasted
+			s.parts = append(s.parts, p)
+		}
+	}
+	return details(fmt.Sprintf("Wasted: %s unpacked that no container can see", sum), s)
+}
+
+// largest lists the heaviest directories and files of an inspection.
+func (m *markdown) largest() section {
+	s := section{name: "largest paths", noun: "path", rank: 8}
+	if m.Kind != Inspect {
+		return s
+	}
+	for i := range m.Images {
+		img := &m.Images[i]
+		p := part{head: m.about(img) + tableHead("directory or file", ">files", ">size (unpacked)")}
+		for _, d := range heaviestDirs(img.Head.Dirs, maxTree) {
+			p.rows = append(p.rows, tableRow(inCell(strings.TrimSuffix(d.path, "/")+"/"), count(int64(d.files)), d.bytes.String()))
+		}
+		for _, f := range img.LargestFiles {
+			p.rows = append(p.rows, tableRow(inCell(f.Path), "", f.Size.String()))
+		}
+		if len(p.rows) > 0 {
+			s.parts = append(s.parts, p)
+		}
+	}
+	return details("Largest directories and files", s)
+}
+
+// plainKey is a limit that needs no quotes in YAML.
+var plainKey = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,80}$`)
+
+// accept says how to keep to the budget by changing it.
+func (m *markdown) accept() section {
+	s := section{name: "how to accept it", noun: "change", rank: 2}
+	waive := ""
+	var p part
+	for _, img := range m.ranked() {
+		for _, a := range img.acceptances(inText) {
+			to := ""
+			if a.to != "" {
+				to = " " + a.to
+			}
+			p.rows = append(p.rows, fmt.Sprintf("- %s %s%s in %s\n", a.verb, a.key, to, link(a.at, m.Run.lineURL(a.pos.File, a.pos.Line))))
+		}
+		for _, c := range img.Verdict.Checks {
+			if waive == "" && c.Status == budget.Fail && c.Waiver == nil && c.Pos.Line > 0 && plainKey.MatchString(c.Limit) {
+				waive = c.Limit
+			}
+		}
+	}
+	if len(p.rows) == 0 {
+		return s
+	}
+	if waive != "" {
+		p.rows = append(p.rows, "- or excuse it for a time, below the image in the budget file:\n\n  ```yaml\n  waivers:\n    - {limit: "+waive+", until: YYYY-MM-DD, reason: \"…\"}\n  ```\n")
+	}
+	s.parts = []part{p}
+	return details("Accept this change", s)
+}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/org/image-budget/internal/escape"
 )
@@ -40,22 +41,38 @@ func (l *LogWriter) Write(p []byte) (int, error) {
 		rest := p[taken:]
 		room := maxLine - len(l.pending)
 		end := bytes.IndexByte(rest[:min(room+1, len(rest))], '\n')
+		var err error
 		switch {
 		case end >= 0:
 			l.pending = bytes.TrimSuffix(append(l.pending, rest[:end]...), []byte("\r"))
 			taken += end + 1
-		case len(rest) < room:
+			err = l.flush(len(l.pending))
+		case len(rest) <= room:
 			l.pending = append(l.pending, rest...)
-			return len(p), nil
+			taken += len(rest)
 		default: // too long a line: the rest becomes a line of its own
 			l.pending = append(l.pending, rest[:room]...)
 			taken += room
+			err = l.flush(wholeRunes(l.pending))
 		}
-		if err := l.flush(); err != nil {
+		if err != nil {
 			return taken, err
 		}
 	}
 	return taken, nil
+}
+
+// wholeRunes returns the length of p without a character that only begins in it.
+func wholeRunes(p []byte) int {
+	for i := len(p) - 1; i >= 0 && len(p)-i < utf8.UTFMax; i-- {
+		if utf8.RuneStart(p[i]) {
+			if !utf8.FullRune(p[i:]) {
+				return i
+			}
+			break
+		}
+	}
+	return len(p)
 }
 
 // Close writes what is left as a line of its own. It does not close the target. The
@@ -66,12 +83,13 @@ func (l *LogWriter) Close() error {
 	if len(l.pending) == 0 {
 		return nil
 	}
-	return l.flush()
+	return l.flush(len(l.pending))
 }
 
-func (l *LogWriter) flush() error {
-	line := harmless(string(l.pending))
-	l.pending = l.pending[:0]
+// flush writes the first n bytes held back as a line and keeps the rest.
+func (l *LogWriter) flush(n int) error {
+	line := harmless(string(l.pending[:n]))
+	l.pending = append(l.pending[:0], l.pending[n:]...)
 	_, err := l.w.Write([]byte(line + "\n"))
 	return err
 }
@@ -94,6 +112,10 @@ func harmless(line string) string {
 		if line[at[0]] == '\t' {
 			p.copy(&b, "\t")
 		} else {
+			if p.hashes >= 2 { // a colour has a "[" of its own
+				b.WriteByte(' ')
+				p.hashes = 0
+			}
 			b.WriteString(line[at[0]:at[1]])
 		}
 		from = at[1]

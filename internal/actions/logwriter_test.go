@@ -50,7 +50,7 @@ func TestLogWriter(t *testing.T) {
 		"\x1b[1;31mred\x1b[0m \x1b[mx\n": "\x1b[1;31mred\x1b[0m \x1b[mx\n",
 		"\x1b[31m::error::x\n":           "\x1b[31m: :error::x\n",
 		":\x1b[0m:error::x\n":            ":\x1b[0m :error::x\n",
-		"##\x1b[0m[add-mask]a\n":         "##\x1b[0m [add-mask]a\n",
+		"##\x1b[0m[add-mask]a\n":         "## \x1b[0m[add-mask]a\n",
 		"#\u200b#[add-mask]a\n":          "#\\u200b#[add-mask]a\n",
 		"\u200b::error::x\n":             "\\u200b::error::x\n",
 		"\ufeff::error::x\n":             "\\ufeff::error::x\n",
@@ -91,6 +91,14 @@ func TestLogWriterBoundsWhatItHolds(t *testing.T) {
 	// A line that just fits stays one line.
 	if got, want := logged(t, strings.Repeat("y", 16<<10)+"\n"), strings.Repeat("y", 16<<10)+"\n"; got != want {
 		t.Errorf("%d lines, want 1", strings.Count(got, "\n"))
+	}
+	// Also when its end comes later.
+	if got, want := logged(t, strings.Repeat("y", 16<<10), "\n"), strings.Repeat("y", 16<<10)+"\n"; got != want {
+		t.Errorf("%d lines, want 1", strings.Count(got, "\n"))
+	}
+	// No character is torn apart.
+	if got, want := logged(t, "y"+strings.Repeat("日", 6000)+"\n"), "y"+strings.Repeat("日", 5461)+"\n"+strings.Repeat("日", 539)+"\n"; got != want {
+		t.Errorf("…%q", got[16<<10-6:16<<10+6])
 	}
 }
 

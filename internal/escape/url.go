@@ -21,7 +21,7 @@ func URL(s string) string {
 		return ""
 	}
 	host := rest
-	if end := strings.IndexAny(rest, `/?#\`); end >= 0 {
+	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
 		host = rest[:end]
 	}
 	if !isHost(host) {

@@ -67,6 +67,7 @@ func (v *visibleReader) next() (string, bool) {
 	}
 	switch {
 	case r == utf8.RuneError && size == 1:
+		v.prev = 0 // U+FFFD would count as a symbol
 		return fmt.Sprintf(`\x%02x`, char[0]), true
 	case isEmojiStyle(r) && unicode.Is(unicode.So, prev):
 		// It only picks the coloured form of the symbol before it.

@@ -324,3 +324,5 @@ func (w *noWait) wait(ctx context.Context, d time.Duration) error {
 func readAll(ctx context.Context, img *Image, opt ReadOptions) ([][]byte, error) {
 	return Read(ctx, img, opt, func(_ context.Context, r io.Reader) ([]byte, error) { return io.ReadAll(r) })
 }
+
+func newTarReader(b []byte) *tar.Reader { return tar.NewReader(bytes.NewReader(b)) }

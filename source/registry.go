@@ -90,7 +90,7 @@ func (r *registries) repository(ctx context.Context, repo name.Repository) (*rep
 	auth, err := authn.Resolve(ctx, r.keychain, repo)
 	if err != nil {
 		// The helper's own words may hold what it was asked for.
-		return nil, fmt.Errorf("reading credentials for %s: the docker config or its credential helper failed; run docker login %s, or pass a user name and password", repo.RegistryStr(), repo.RegistryStr())
+		return nil, &explained{msg: fmt.Sprintf("reading credentials for %s: the docker config or its credential helper failed; run docker login %s, or pass a user name and password", repo.RegistryStr(), repo.RegistryStr())}
 	}
 	tr, err := transport.NewWithContext(ctx, repo.Registry, auth, r.base, []string{repo.Scope(transport.PullScope)})
 	if err != nil {

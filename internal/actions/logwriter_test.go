@@ -97,7 +97,7 @@ func TestLogWriterBoundsWhatItHolds(t *testing.T) {
 		t.Errorf("%d lines, want 1", strings.Count(got, "\n"))
 	}
 	// No character is torn apart.
-	if got, want := logged(t, "y"+strings.Repeat("日", 6000)+"\n"), "y"+strings.Repeat("日", 5461)+"\n"+strings.Repeat("日", 539)+"\n"; got != want {
+	if got, want := logged(t, "yy"+strings.Repeat("日", 6000)+"\n"), "yy"+strings.Repeat("日", 5460)+"\n"+strings.Repeat("日", 540)+"\n"; got != want {
 		t.Errorf("…%q", got[16<<10-6:16<<10+6])
 	}
 }

@@ -185,7 +185,8 @@ func (d *decoder) uint64() uint64 {
 }
 
 // A stored index is: magic, a checksum of what follows, the diffID it
-// describes, the counts, and the records, compressed.
+// describes, the method of its estimate, the counts, and the records,
+// compressed. Another method makes the whole index foreign.
 const indexMagic = "image-budget layer index 1\n"
 
 // maxIndex bounds the unpacked records of a stored index, far above what
@@ -201,6 +202,8 @@ func (x *Index) marshal(diffID string) ([]byte, error) {
 	var body []byte
 	body = binary.AppendUvarint(body, uint64(len(diffID)))
 	body = append(body, diffID...)
+	body = binary.AppendUvarint(body, uint64(len(EstimateMethod)))
+	body = append(body, EstimateMethod...)
 	body = binary.AppendUvarint(body, uint64(x.entries))
 	body = binary.AppendVarint(body, int64(x.estimate))
 	body = enc.EncodeAll(x.records, body)
@@ -216,7 +219,7 @@ func unmarshalIndex(diffID string, data []byte) (*Index, error) {
 		return nil, errIndex
 	}
 	d := decoder{b: rest[8:]}
-	if string(d.bytes(d.uvarint(256))) != diffID {
+	if string(d.bytes(d.uvarint(256))) != diffID || string(d.bytes(d.uvarint(256))) != EstimateMethod {
 		return nil, errIndex
 	}
 	entries := d.uvarint(1 << 40)

@@ -271,7 +271,7 @@ func TestCacheReadsNoLayerTwice(t *testing.T) {
 func TestCacheIsPruned(t *testing.T) {
 	t.Parallel()
 	dir, now := t.TempDir(), int64(0)
-	cache, err := OpenCache(dir, 150, func() time.Time { now++; return time.Unix(now, 0) })
+	cache, err := OpenCache(dir, 330, func() time.Time { now++; return time.Unix(now, 0) })
 	must(t, err)
 	id := func(c string) string { return "sha256:" + strings.Repeat(c, 64) }
 	for _, c := range []string{"1", "2", "3"} {

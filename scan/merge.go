@@ -58,6 +58,9 @@ func merge(ctx context.Context, out *footprint.Image, indexes []*Index, opt Opti
 // total adds the layers up to the metrics of the image, its base and its own.
 func total(out *footprint.Image, opt Options) {
 	sumLayers(&out.Metrics, out.Layers)
+	if out.Metrics.CompressedEstimated {
+		out.EstimatedBy = EstimateMethod
+	}
 	if opt.Base <= 0 || opt.Base > len(out.Layers) {
 		out.Base, out.Own = nil, nil
 		return

@@ -1,0 +1,317 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"github.com/org/image-budget/baseline"
+	"github.com/org/image-budget/budget"
+	"github.com/org/image-budget/footprint"
+	"github.com/org/image-budget/report"
+)
+
+// checkFlags are those of check. Each of them is an input of the action too.
+type checkFlags struct {
+	*measureFlags
+	*outputFlags
+	config, baseline *string
+	failOn           *choiceFlag
+	comment          *choiceFlag
+	commentKey       *string
+	summary          *bool
+	annotations      *bool
+	token            *string
+	prNumber         *int
+	images           *listFlag
+	verbose          *bool
+}
+
+func (c *Command) checkFlags() (*flagSet, *checkFlags) {
+	fs := c.flags("check", "[IMAGE...]", `Measure images, compare them with their baseline and judge them by their budget.
+
+IMAGE is a reference, or NAME=REFERENCE for one image of the budget file. Without
+one, every image of the budget file is checked. Without a budget file, growth by
+more than 5% and 1 MB over the baseline is a warning.`)
+	return fs, &checkFlags{
+		measureFlags: fs.measuring(),
+		outputFlags:  fs.reporting(),
+		config:       fs.String("config", budget.DefaultName, "the budget `FILE`"),
+		baseline:     fs.String("baseline", "", "what to compare with: `STORE` is file:PATH, image:REF or none (default the budget file's, else none)"),
+		failOn:       fs.choice("fail-on", "exit with 1 on this `STATUS` or a worse one: error, warn, or never", "error", "error", "warn", "never"),
+		comment:      fs.choice("comment", "in a pull request's workflow, comment `WHEN` changed (something is worth saying), always or never", "changed", "changed", "always", "never"),
+		commentKey:   fs.String("comment-key", "", "the `KEY` that tells this job's comment from those of other jobs (default the image's name)"),
+		summary:      fs.Bool("summary", true, "in a workflow, write the job summary"),
+		annotations:  fs.Bool("annotations", true, "in a workflow, annotate the budget file with what fails"),
+		token:        fs.String("github-token", "", "the `TOKEN` to comment with; better set GITHUB_TOKEN, which no process list shows"),
+		prNumber:     fs.Int("pr-number", 0, "the `NUMBER` of the pull request to comment on (default the event's)"),
+		images:       fs.list("image", "an `IMAGE` to check, like an argument; may be repeated"),
+		verbose:      fs.Bool("verbose", false, "say more on standard error"),
+	}
+}
+
+func (c *Command) check(ctx context.Context, args []string) error {
+	fs, f := c.checkFlags()
+	if err := fs.inputs(); err != nil {
+		return err
+	}
+	args, err := fs.parse(args)
+	if err != nil {
+		return err
+	}
+	if err := c.protect(f); err != nil {
+		return err
+	}
+	if _, err := f.files(); err != nil {
+		return err
+	}
+	set, err := c.loadBudget(f, append(args, *f.images...))
+	if err != nil {
+		return err
+	}
+	m, err := c.measurer(f.measureFlags, set.refs())
+	if err != nil {
+		return err
+	}
+	defer m.close()
+	rep := &report.Report{Kind: report.Check, Tool: Tool(), Run: c.run(set), Notes: set.notes}
+	var failures []error
+	for _, img := range set.images {
+		one, err := c.checkImage(ctx, m, set, img)
+		if err != nil {
+			failures = append(failures, fmt.Errorf("%s: %w", img.ID, err))
+			continue
+		}
+		rep.Images = append(rep.Images, *one)
+		rep.Status = rep.Status.Worse(one.Verdict.Status)
+	}
+	m.finish(rep)
+	if len(rep.Images) > 0 {
+		if err := c.deliver(ctx, rep, f); err != nil {
+			failures = append(failures, err)
+		}
+	} else {
+		c.failedOutputs()
+	}
+	if err := errors.Join(failures...); err != nil {
+		c.failedOutputs()
+		return err
+	}
+	return verdict(rep.Status, f.failOn.value)
+}
+
+// verdict turns a status into the end of the run.
+func verdict(s budget.Status, failOn string) error {
+	if failOn == "never" {
+		return nil
+	}
+	if s == budget.Fail || s == budget.Warn && failOn == "warn" {
+		return &verdictError{code: ExitOver}
+	}
+	return nil
+}
+
+// budgetSet is the budget file with what the command line adds to it.
+type budgetSet struct {
+	// name is the budget file, "" without one; dir is the folder that paths
+	// in it are relative to.
+	name, dir string
+	baseline  string
+	images    []budget.Image
+	notes     []string
+}
+
+func (s *budgetSet) refs() []string {
+	var refs []string
+	for _, img := range s.images {
+		refs = append(refs, img.Ref)
+		if img.Base != "" {
+			refs = append(refs, img.Base)
+		}
+	}
+	if ref, ok := strings.CutPrefix(s.baseline, "image:"); ok {
+		refs = append(refs, ref)
+	}
+	return refs
+}
+
+func (c *Command) loadBudget(f *checkFlags, images []string) (*budgetSet, error) {
+	set := &budgetSet{dir: filepath.Dir(*f.config)}
+	src, err := readBounded(*f.config, 1<<20+1)
+	switch {
+	case err == nil:
+		file, err := budget.Parse(*f.config, src)
+		if err != nil {
+			return nil, &usageError{"", err}
+		}
+		set.name, set.baseline, set.images = *f.config, file.Baseline, file.Images
+		if ref, ok := strings.CutPrefix(file.Baseline, "image:"); ok {
+			set.baseline = "image:" + within(set.dir, ref)
+		} else if strings.HasPrefix(file.Baseline, "file:") {
+			set.baseline = within(set.dir, file.Baseline)
+		}
+		for i := range set.images {
+			set.images[i].Ref = within(set.dir, set.images[i].Ref)
+			set.images[i].Base = within(set.dir, set.images[i].Base)
+		}
+	case errors.Is(err, fs.ErrNotExist) && *f.config == budget.DefaultName:
+		set.notes = append(set.notes, "no "+budget.DefaultName+": growth by more than 5 % and 1 MB is a warning; 'image-budget init IMAGE' writes a budget")
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, usagef("", "there is no budget file %s; 'image-budget init' writes one", *f.config)
+	default:
+		return nil, usagef("", "reading the budget file: %w", err)
+	}
+	if *f.baseline != "" {
+		set.baseline = *f.baseline
+	}
+	if err := set.choose(images); err != nil {
+		return nil, err
+	}
+	for _, img := range set.images {
+		if img.Build != nil && img.Ref == "" {
+			return nil, usagef("", "%s: this version measures images that are built already; build %s in a step before, and give it as %s=REFERENCE", img.Pos, img.ID, img.ID)
+		}
+	}
+	return set, nil
+}
+
+// choose narrows the set down to the images that the command line names.
+func (s *budgetSet) choose(names []string) error {
+	if len(names) == 0 {
+		if len(s.images) == 0 {
+			return usagef("check", "there is no image to check: name one, or write a %s", budget.DefaultName)
+		}
+		return nil
+	}
+	known := map[string]budget.Image{}
+	for _, img := range s.images {
+		known[img.ID] = img
+	}
+	var chosen []budget.Image
+	used := map[string]bool{}
+	for _, arg := range names {
+		img, err := s.pick(arg, known)
+		if err != nil {
+			return err
+		}
+		if used[img.ID] {
+			return usagef("check", "the image %s is given twice; name them apart as NAME=REFERENCE", img.ID)
+		}
+		used[img.ID] = true
+		chosen = append(chosen, img)
+	}
+	s.images = chosen
+	return nil
+}
+
+func (s *budgetSet) pick(arg string, known map[string]budget.Image) (budget.Image, error) {
+	if img, ok := known[arg]; ok {
+		return img, nil
+	}
+	if id, ref, ok := strings.Cut(arg, "="); ok && budget.ValidID(id) && ref != "" {
+		img, ok := known[id]
+		if !ok && len(known) > 0 {
+			return img, usagef("check", "%s has no image %q%s; it has %s", s.name, id, didYouMean(id, sortedKeys(known)), strings.Join(sortedKeys(known), ", "))
+		}
+		if !ok {
+			return budget.Default(id, ref), nil
+		}
+		img.Ref = ref
+		return img, nil
+	}
+	switch len(known) {
+	case 0:
+		return budget.Default(budget.ID(arg), arg), nil
+	case 1:
+		img := s.images[0]
+		img.Ref = arg
+		return img, nil
+	}
+	return budget.Image{}, usagef("check", "%s has several images; say which of them %q is: NAME=%s with NAME one of %s", s.name, arg, arg, strings.Join(sortedKeys(known), ", "))
+}
+
+// checkImage measures one image and its baseline, and judges it.
+func (c *Command) checkImage(ctx context.Context, m *measurer, set *budgetSet, img budget.Image) (*report.Image, error) {
+	w := want{
+		name: img.ID, ref: img.Ref, base: img.Base, files: img.NeedsFiles(), own: img.Base != "" || len(img.Own) > 0,
+		estimate: img.NeedsCompressed(), patterns: img.Patterns(),
+	}
+	base, info, err := c.loadBaseline(ctx, m, set, w)
+	if err != nil {
+		return nil, err
+	}
+	if base != nil {
+		w.blobs = knownBlobs(base)
+	}
+	head, err := m.measure(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	out := &report.Image{Head: head, Base: base, Baseline: info, LargestFiles: report.Largest(head.Files, report.MaxLargest)}
+	in := budget.Input{Head: head, State: budget.BaselineState(info.Status), Now: c.Now()}
+	if base != nil {
+		if reason := footprint.Comparable(base, head); reason != "" {
+			out.Baseline.Status, out.Baseline.Reason = string(budget.BaselineNotComparable), reason
+			in.State, in.Reason = budget.BaselineNotComparable, reason
+		} else {
+			footprint.SetUpdate(base, head)
+			if out.Delta, err = footprint.Compare(base, head); err != nil {
+				return nil, err
+			}
+			in.Base = base
+		}
+	}
+	out.Verdict = img.Evaluate(in)
+	return out, nil
+}
+
+// knownBlobs are the sizes of blobs that a baseline knows by diffID.
+func knownBlobs(base *footprint.Image) map[string]footprint.Bytes {
+	known := map[string]footprint.Bytes{}
+	for _, l := range base.Layers {
+		if l.Has&footprint.HasCompressed != 0 && !l.CompressedEstimated {
+			known[l.DiffID] = l.Compressed
+		}
+	}
+	return known
+}
+
+// loadBaseline returns the image to compare with, nil if there is none.
+func (c *Command) loadBaseline(ctx context.Context, m *measurer, set *budgetSet, w want) (*footprint.Image, report.Baseline, error) {
+	info := report.Baseline{Status: string(budget.BaselineNone), From: set.baseline}
+	if set.baseline == "" || set.baseline == "none" {
+		info.From, info.Reason = "", "no baseline is named"
+		return nil, info, nil
+	}
+	store, err := c.openStore(m, set.baseline, w)
+	if err != nil {
+		return nil, info, err
+	}
+	found, err := store.Load(ctx, baseline.Key{Image: w.name, Platform: *m.flags.platform})
+	if errors.Is(err, baseline.ErrNotFound) {
+		info.Reason = err.Error()
+		return nil, info, nil
+	}
+	if err != nil {
+		return nil, info, fmt.Errorf("loading the baseline %s: %w", set.baseline, err)
+	}
+	info.Status, info.Commit, info.Distance = string(budget.BaselineFound), found.Meta.Commit, found.Distance
+	return found.Image, info, nil
+}
+
+func (c *Command) openStore(m *measurer, spec string, w want) (baseline.Store, error) {
+	store, err := baseline.Open(spec, baseline.Options{
+		Measure: func(ctx context.Context, ref string, _ baseline.Key) (*footprint.Image, error) {
+			of := w
+			of.ref = ref
+			return m.measure(ctx, of)
+		},
+	})
+	if err != nil {
+		return nil, usagef("", "%w", err)
+	}
+	return store, nil
+}

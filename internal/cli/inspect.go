@@ -1,0 +1,88 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/org/image-budget/budget"
+	"github.com/org/image-budget/footprint"
+	"github.com/org/image-budget/report"
+)
+
+func (c *Command) inspect(ctx context.Context, args []string) error {
+	fs := c.flags("inspect", "IMAGE", "Show the layers of an image, what made them, what they waste, and the largest paths.")
+	mf, of := fs.measuring(), fs.reporting()
+	args, err := fs.parse(args)
+	if err != nil {
+		return err
+	}
+	if len(args) != 1 {
+		return usagef("inspect", "inspect takes one image, not %d", len(args))
+	}
+	return c.show(ctx, mf, of, args, func(m *measurer) (*report.Report, error) {
+		head, err := m.measure(ctx, want{ref: args[0], files: true, own: true})
+		if err != nil {
+			return nil, err
+		}
+		return &report.Report{Kind: report.Inspect, Images: []report.Image{imageOf(head)}}, nil
+	})
+}
+
+func (c *Command) diff(ctx context.Context, args []string) error {
+	fs := c.flags("diff", "OLD NEW", "Explain the difference between any two images: what was added, removed and grown.")
+	mf, of := fs.measuring(), fs.reporting()
+	args, err := fs.parse(args)
+	if err != nil {
+		return err
+	}
+	if len(args) != 2 {
+		return usagef("diff", "diff takes two images, OLD and NEW, not %d", len(args))
+	}
+	return c.show(ctx, mf, of, args, func(m *measurer) (*report.Report, error) {
+		old, err := m.measure(ctx, want{ref: args[0], files: true, own: true})
+		if err != nil {
+			return nil, err
+		}
+		head, err := m.measure(ctx, want{ref: args[1], files: true, own: true, blobs: knownBlobs(old)})
+		if err != nil {
+			return nil, err
+		}
+		img := imageOf(head)
+		img.Base = old
+		img.Baseline = report.Baseline{Status: string(budget.BaselineFound), From: "image:" + args[0]}
+		footprint.SetUpdate(old, head)
+		if img.Delta, err = footprint.Compare(old, head); err != nil {
+			return nil, err
+		}
+		rep := &report.Report{Kind: report.Diff, Images: []report.Image{img}}
+		if reason := footprint.Comparable(old, head); reason != "" {
+			rep.Notes = append(rep.Notes, reason)
+		}
+		return rep, nil
+	})
+}
+
+func imageOf(head *footprint.Image) report.Image {
+	return report.Image{
+		Head: head, Verdict: budget.Verdict{Status: budget.Pass}, LargestFiles: report.Largest(head.Files, report.MaxLargest),
+		Baseline: report.Baseline{Status: string(budget.BaselineNone)},
+	}
+}
+
+// show measures, renders and prints what has no verdict.
+func (c *Command) show(ctx context.Context, mf *measureFlags, of *outputFlags, refs []string, measure func(*measurer) (*report.Report, error)) error {
+	if _, err := of.files(); err != nil {
+		return err
+	}
+	m, err := c.measurer(mf, refs)
+	if err != nil {
+		return err
+	}
+	defer m.close()
+	rep, err := measure(m)
+	if err != nil {
+		return err
+	}
+	rep.Tool, rep.Status = Tool(), budget.Pass
+	m.finish(rep)
+	return c.emit(rep, of)
+}

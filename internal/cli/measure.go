@@ -1,0 +1,273 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/org/image-budget/budget"
+	"github.com/org/image-budget/footprint"
+	"github.com/org/image-budget/report"
+	"github.com/org/image-budget/scan"
+	"github.com/org/image-budget/source"
+)
+
+// cacheBytes bounds what --cache keeps: indexes of some ten thousand layers.
+const cacheBytes = 1 << 30
+
+// measureFlags are the flags of every command that measures.
+type measureFlags struct {
+	platform         *string
+	base             *string
+	detail           *choiceFlag
+	estimate         *bool
+	cache            *string
+	maxFiles         *int
+	maxUnpacked      *sizeFlag
+	username, passwd *string
+}
+
+func (fs *flagSet) measuring() *measureFlags {
+	return &measureFlags{
+		platform:    fs.String("platform", "", "the `OS/ARCH` to measure of an image that has several (default the only one, else linux on this processor)"),
+		base:        fs.String("base", "", "the `IMAGE` named in FROM, to tell base and own bytes apart (default the budget file's, else the image's annotation)"),
+		detail:      fs.choice("detail", "`LEVEL` of reading: manifest reads no layer, files reads all, auto reads layers from a registry only if a limit needs them", "auto", "auto", "manifest", "files"),
+		estimate:    fs.Bool("estimate", false, "compress layers that the source holds unpacked, to estimate their compressed size; slow (a limit on compressed bytes does this by itself)"),
+		cache:       fs.String("cache", "", "keep what was learnt about layers in `DIR`, and do not read them again"),
+		maxFiles:    fs.Int("max-files", 5_000_000, "give up on an image with more than `N` files and directories in its layers"),
+		maxUnpacked: fs.size("max-unpacked", "give up on a layer that unpacks to more than `SIZE` (default 64GiB)"),
+		username:    fs.String("registry-username", "", "`NAME` to log in to the registry of the image with (default the docker config)"),
+		passwd:      fs.String("registry-password", "", "`PASSWORD` or token for it; better set IMAGE_BUDGET_REGISTRY_PASSWORD, which no process list shows"),
+	}
+}
+
+// measurer opens and scans images for one run, and counts what that costs.
+type measurer struct {
+	command *Command
+	flags   *measureFlags
+	opener  *source.Opener
+	cache   *scan.Cache
+
+	blobBytes               int64
+	layersRead, layersKnown int
+	notes                   []string
+}
+
+// measurer prepares for measuring the images of refs, whose registries the
+// explicit login is for.
+func (c *Command) measurer(f *measureFlags, refs []string) (*measurer, error) {
+	m := &measurer{command: c, flags: f}
+	if *f.maxFiles <= 0 {
+		return nil, usagef("", "--max-files must be more than 0")
+	}
+	m.opener = source.New(source.Config{
+		Platform: *f.platform,
+		Keychain: c.keychain(f, refs),
+		Engine:   c.engine(),
+		Limits:   source.Limits{MaxUnpacked: int64(f.maxUnpacked.bytes)},
+		UserAgent: strings.ReplaceAll(
+			Tool(), " ", "/"),
+	})
+	if *f.cache != "" {
+		cache, err := scan.OpenCache(*f.cache, cacheBytes, c.Now)
+		if err != nil {
+			return nil, err
+		}
+		m.cache = cache
+	}
+	return m, nil
+}
+
+func (c *Command) engine() source.Engine {
+	e := source.Engine{
+		Host:       c.Getenv("DOCKER_HOST"),
+		APIVersion: c.Getenv("DOCKER_API_VERSION"),
+		TLSVerify:  c.Getenv("DOCKER_TLS_VERIFY") != "",
+	}
+	if e.TLSVerify || c.Getenv("DOCKER_CERT_PATH") != "" {
+		e.CertPath = c.Getenv("DOCKER_CERT_PATH")
+		if e.CertPath == "" {
+			e.CertPath = filepath.Join(c.Getenv("HOME"), ".docker")
+		}
+	}
+	return e
+}
+
+// keychain logs in to the registries of the images to measure with the
+// explicit login, and to ghcr.io with the token that a job has anyway.
+func (c *Command) keychain(f *measureFlags, refs []string) keychain {
+	var opt source.KeychainOptions
+	password := *f.passwd
+	if password == "" {
+		password = c.Getenv("IMAGE_BUDGET_REGISTRY_PASSWORD")
+	}
+	if password != "" {
+		seen := map[string]bool{}
+		for _, ref := range refs {
+			if host := source.RegistryHost(ref); host != "" && !seen[host] {
+				seen[host] = true
+				opt.Explicit = append(opt.Explicit, source.Login{Host: host, Username: *f.username, Password: password})
+			}
+		}
+	}
+	token := c.Getenv("GITHUB_TOKEN")
+	if token == "" {
+		token, _ = c.input("github-token")
+	}
+	if token != "" {
+		user := c.Getenv("GITHUB_ACTOR")
+		if user == "" {
+			user = "github-actions"
+		}
+		opt.Fallback = []source.Login{{Host: "ghcr.io", Username: user, Password: token}}
+	}
+	return source.Keychain(opt)
+}
+
+// want says what is needed of one image.
+type want struct {
+	name     string // id in the budget file, "" outside one
+	ref      string
+	base     string // the image in FROM, "" if not named
+	files    bool   // figures that need layers
+	own      bool   // the boundary between base and own layers is worth requests
+	estimate bool
+	blobs    map[string]footprint.Bytes
+	patterns []string
+}
+
+// measure opens and scans one image.
+func (m *measurer) measure(ctx context.Context, w want) (*footprint.Image, error) {
+	img, err := m.opener.Open(ctx, w.ref)
+	if err != nil {
+		return nil, err
+	}
+	defer img.Close()
+	opt := scan.Options{
+		Limits: scan.Limits{MaxFiles: *m.flags.maxFiles, MaxUnpacked: m.flags.maxUnpacked.bytes},
+		// Layers of a registry cost transfer; those of an archive or an
+		// engine are at hand, and explain what grew.
+		Files:    m.flags.detail.value == "files" || m.flags.detail.value == "auto" && (w.files || img.Source != "registry"),
+		Estimate: (w.estimate || *m.flags.estimate) && m.flags.detail.value != "manifest",
+		Blobs:    w.blobs,
+		Cache:    m.cache,
+	}
+	if w.own || *m.flags.base != "" {
+		m.findBase(ctx, img, w, &opt)
+	}
+	bar := m.command.progress(w.ref)
+	opt.Progress = bar.update
+	res, err := scan.Image(ctx, img, opt)
+	bar.done()
+	m.blobBytes += img.BlobBytesRead()
+	if err != nil {
+		return nil, fmt.Errorf("measuring %s: %w", w.ref, err)
+	}
+	m.layersRead += res.LayersRead
+	m.layersKnown += res.LayersKnown
+	res.Image.Name = w.name
+	if res.Image.Files != nil && len(w.patterns) > 0 {
+		res.Image.Paths = budget.Measure(w.patterns, res.Image.Files)
+	}
+	return res.Image, nil
+}
+
+// findBase looks for the layers that FROM brought: those of the image that the
+// user names, else of the one that the image's annotations name. Not finding
+// them is no failure of the run: limits on own bytes then say that they could
+// not be judged.
+func (m *measurer) findBase(ctx context.Context, img *source.Image, w want, opt *scan.Options) {
+	ref, foundBy := *m.flags.base, "--base"
+	if ref == "" {
+		ref, foundBy = w.base, "budget file"
+	}
+	if ref == "" {
+		name, digest := img.Annotations["org.opencontainers.image.base.name"], img.Annotations["org.opencontainers.image.base.digest"]
+		if name == "" || digest == "" {
+			return
+		}
+		if i := strings.LastIndexByte(name, '@'); i >= 0 {
+			name = name[:i]
+		}
+		ref, foundBy = "docker://"+name+"@"+digest, "annotation"
+	}
+	base, err := m.opener.Open(ctx, ref)
+	if err != nil {
+		m.notes = append(m.notes, fmt.Sprintf("base and own bytes of %s are not told apart: %s", w.ref, err))
+		return
+	}
+	defer base.Close()
+	n := 0
+	for n < len(base.Layers) && n < len(img.Layers) && base.Layers[n].DiffID == img.Layers[n].DiffID {
+		n++
+	}
+	if n == 0 || n < len(base.Layers) {
+		m.notes = append(m.notes, fmt.Sprintf("base and own bytes of %s are not told apart: it was not built from %s as that is now (%d of its %d layers are there); rebuild it, or name the base by digest",
+			w.ref, strings.TrimPrefix(ref, "docker://"), n, len(base.Layers)))
+		return
+	}
+	opt.Base, opt.BaseFoundBy, opt.BaseReference = n, foundBy, strings.TrimPrefix(ref, "docker://")
+}
+
+// close prunes the cache. Its failures cost nothing but time next time.
+func (m *measurer) close() {
+	if m.cache == nil {
+		return
+	}
+	if err := m.cache.Close(); err != nil {
+		m.command.log.Warn().Msgf("%v", err)
+	}
+}
+
+// finish puts the costs of the run into its report.
+func (m *measurer) finish(r *report.Report) {
+	r.BlobBytesRead = footprint.Bytes(m.blobBytes)
+	r.LayersRead, r.LayersKnown = m.layersRead, m.layersKnown
+	r.Notes = append(r.Notes, m.notes...)
+}
+
+// within makes the path in a reference or store relative to dir, the folder of
+// the budget file that names it.
+func within(dir, ref string) string {
+	if dir == "" || dir == "." || ref == "" {
+		return ref
+	}
+	for _, scheme := range []string{"oci:", "oci-archive:", "docker-archive:", "file:"} {
+		if path, ok := strings.CutPrefix(ref, scheme); ok {
+			if filepath.IsAbs(path) {
+				return ref
+			}
+			return scheme + filepath.Join(dir, path)
+		}
+	}
+	if strings.HasPrefix(ref, "./") || strings.HasPrefix(ref, "../") {
+		return "./" + filepath.Join(dir, ref)
+	}
+	if !filepath.IsAbs(ref) && !strings.Contains(ref, "://") {
+		path := filepath.Join(dir, ref)
+		if _, err := os.Lstat(path); err == nil {
+			return "./" + path
+		}
+	}
+	return ref
+}
+
+// readBounded reads a file of at most max bytes.
+func readBounded(name string, max int64) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, max+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(data)) > max {
+		return nil, fmt.Errorf("%s is larger than %s", name, footprint.Bytes(max))
+	}
+	return data, nil
+}

@@ -1,0 +1,142 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/org/image-budget/internal/actions"
+	"github.com/org/image-budget/report"
+)
+
+// outputFlags say where a report goes.
+type outputFlags struct {
+	format  *choiceFlag
+	outputs *listFlag
+}
+
+// formats that a report has.
+func formats() []string { return []string{"terminal", "markdown", "json"} }
+
+func (fs *flagSet) reporting() *outputFlags {
+	return &outputFlags{
+		format:  fs.choice("format", "`FORMAT` of the report on standard output: terminal, markdown or json", "terminal", formats()...),
+		outputs: fs.list("output", "also write the report as `FORMAT=FILE`; may be repeated"),
+	}
+}
+
+// file is one report to be written.
+type file struct{ format, path string }
+
+// files reads the --output flags.
+func (f *outputFlags) files() ([]file, error) {
+	var out []file
+	seen := map[string]bool{}
+	for _, o := range *f.outputs {
+		format, path, ok := strings.Cut(o, "=")
+		if !ok || path == "" {
+			return nil, usagef("", "--output %q: want FORMAT=FILE, such as json=report.json", o)
+		}
+		check := &choiceFlag{choices: formats()}
+		if err := check.Set(format); err != nil {
+			return nil, usagef("", "--output %q: the format %w", o, err)
+		}
+		if seen[filepath.Clean(path)] {
+			return nil, usagef("", "--output %q: another report goes to this file", o)
+		}
+		seen[filepath.Clean(path)] = true
+		out = append(out, file{format, path})
+	}
+	return out, nil
+}
+
+// emit renders a report to standard output and to files. All files are written
+// before an error is returned.
+func (c *Command) emit(r *report.Report, f *outputFlags) error {
+	files, err := f.files()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, file := range files {
+		var buf bytes.Buffer
+		err := c.render(&buf, r, file.format, report.TerminalOptions{})
+		if err == nil {
+			err = c.writeFile(file.path, buf.Bytes())
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("writing the report: %w", err))
+		}
+	}
+	width, terminal := c.Terminal(c.Stdout)
+	opt := report.TerminalOptions{Width: width, Color: terminal && c.Getenv("NO_COLOR") == "" && c.Getenv("TERM") != "dumb"}
+	var buf bytes.Buffer
+	if err := c.render(&buf, r, f.format.value, opt); err != nil {
+		errs = append(errs, err)
+	} else if err := c.print(buf.Bytes()); err != nil {
+		errs = append(errs, fmt.Errorf("printing the report: %w", err))
+	}
+	return errors.Join(errs...)
+}
+
+// print writes to standard output. A runner reads commands there, so nothing
+// may look like one.
+func (c *Command) print(text []byte) error {
+	if !c.runner.Actions {
+		_, err := c.Stdout.Write(text)
+		return err
+	}
+	w := actions.NewLogWriter(c.Stdout)
+	_, err := w.Write(text)
+	return errors.Join(err, w.Close())
+}
+
+func (c *Command) render(w io.Writer, r *report.Report, format string, opt report.TerminalOptions) error {
+	switch format {
+	case "json":
+		return report.JSON(w, r)
+	case "markdown":
+		return report.Markdown(w, r, report.MarkdownOptions{MaxBytes: actions.SummaryLimit})
+	default:
+		return report.Terminal(w, r, opt)
+	}
+}
+
+// writeFile replaces a file in one step, so that nobody sees half of it and a
+// failed run leaves the old one. In a job the file belongs to whoever owns the
+// workspace and not to the root that this container runs as.
+func (c *Command) writeFile(path string, data []byte) error {
+	dir := filepath.Dir(path)
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		// A device or pipe, such as /dev/stderr, cannot be replaced.
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		_, err = f.Write(data)
+		return errors.Join(err, f.Close())
+	}
+	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*")
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no directory %s; create it first", dir)
+	}
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // gone after the rename
+	_, err = f.Write(data)
+	if err := errors.Join(err, f.Chmod(0o644), f.Close()); err != nil {
+		return err
+	}
+	if c.runner.Actions && c.runner.Workspace != "" {
+		if err := actions.OwnLike(f.Name(), c.runner.Workspace); err != nil {
+			c.log.Debug().Msgf("%v", err)
+		}
+	}
+	return os.Rename(f.Name(), path)
+}

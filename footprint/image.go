@@ -2,8 +2,8 @@
 // and compares two of them.
 //
 // It is plain data and arithmetic: it reads no image, opens no file and knows
-// no output format. Package scan fills an [Image]; a [Snapshot] is the part of
-// it that a baseline stores; [Compare] explains the difference of two.
+// no output format. Package scan fills an [Image]; [EncodeSnapshot] writes the
+// part of it that a baseline stores; [Compare] explains the difference of two.
 //
 // Sizes are bytes. In every value that leaves this package the sums hold:
 // unpacked is final plus wasted, layers add up to their image, base and own
@@ -33,6 +33,9 @@ type Image struct {
 
 	// Metrics are those of the whole image.
 	Metrics Metrics
+	// EstimatedBy names the method behind the compressed sizes that are
+	// estimated. Two methods do not compare.
+	EstimatedBy string
 	// Base is the part that FROM brought, Own the rest. Both are nil when
 	// the boundary is not known.
 	Base *Base
@@ -61,8 +64,9 @@ type Image struct {
 
 	// Files walks the final filesystem in path order, directories included
 	// (the root is not). Paths are ordered component by component, so that a
-	// directory is directly followed by everything below it. Files is nil when no layer was read, and after a round trip through a
-	// snapshot. It may be ranged over any number of times.
+	// directory is directly followed by everything below it. Files is nil when
+	// no layer was read, and after a round trip through a snapshot. It may be
+	// ranged over any number of times.
 	Files iter.Seq[File]
 }
 

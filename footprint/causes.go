@@ -1,0 +1,250 @@
+package footprint
+
+import (
+	"cmp"
+	"slices"
+)
+
+// maxCauses bounds [Delta.Causes]: nobody reads on.
+const maxCauses = 20
+
+// causes explains a growth by paths and by waste, heaviest first. It uses the
+// tree up.
+func causes(root *node, d *Delta, old, new *Image) []Cause {
+	c := causeFinder{delta: d, old: old, new: new}
+	c.threshold = max(root.gross/200, 1)
+	for _, n := range c.carve(root) {
+		c.addPath(*n, label(n.path))
+	}
+	c.find(root, 0)
+	c.waste()
+	return heaviestCauses(c.found)
+}
+
+// heavierLayers explains a growth by whole layers, where none was read.
+func heavierLayers(d *Delta) []Cause {
+	if d.Has&HasCompressed == 0 {
+		return nil
+	}
+	var out []Cause
+	for _, l := range d.Layers {
+		bytes, ok := l.Compressed()
+		if !ok || l.New == nil || bytes <= 0 {
+			continue
+		}
+		out = append(out, Cause{Bytes: bytes, Metric: Compressed, Change: l.Change, Layer: l.New.Index})
+	}
+	return heaviestCauses(out)
+}
+
+func heaviestCauses(out []Cause) []Cause {
+	slices.SortStableFunc(out, func(a, b Cause) int {
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), comparePaths(a.Path, b.Path), cmp.Compare(a.Fate, b.Fate), cmp.Compare(a.Layer, b.Layer))
+	})
+	return out[:min(len(out), maxCauses)]
+}
+
+// causeFinder looks for the paths and the waste that grew.
+type causeFinder struct {
+	delta    *Delta
+	old, new *Image
+	// threshold is the growth below which a path is not worth a line.
+	threshold Bytes
+	found     []Cause
+}
+
+// carve cuts the outermost well-known directories that grew out of the tree,
+// however deep they are, so that nothing above counts them again.
+func (c *causeFinder) carve(n *node) []*node {
+	if n.dir && n.growth() >= c.threshold && label(n.path) != "" {
+		return []*node{n}
+	}
+	var cut []*node
+	var kids []*node
+	for _, k := range n.kids {
+		below := c.carve(k)
+		cut = append(cut, below...)
+		if len(below) == 0 || below[0] != k {
+			kids = append(kids, k)
+		}
+	}
+	if len(cut) > 0 {
+		*n = n.rest(cut)
+		n.kids = kids
+	}
+	return cut
+}
+
+// anywhere is the depth down to which a directory is a place and no thing:
+// what shrank in /opt says nothing about what grew in /usr.
+const anywhere = 2
+
+// find descends to the deepest paths that still explain the growth: as long as
+// a few children make up most of it.
+func (c *causeFinder) find(n *node, depth int) {
+	var grown Bytes
+	var heavy []*node
+	for _, k := range n.kids {
+		if k.growth() <= 0 {
+			continue
+		}
+		grown += k.growth()
+		if k.growth() >= c.threshold && (depth < anywhere || k.growth() >= n.growth()/16) {
+			heavy = append(heavy, k)
+		}
+	}
+	if depth >= anywhere {
+		slices.SortStableFunc(heavy, func(a, b *node) int { return cmp.Compare(b.growth(), a.growth()) })
+		heavy = heavy[:min(len(heavy), 6)]
+		var sum Bytes
+		for _, k := range heavy {
+			sum += k.growth()
+		}
+		// Where about as much went as came, python3.11 became python3.12, and
+		// only the difference is a cause.
+		if swapped := grown > n.growth()+n.growth()/2; swapped || sum < n.growth()-sum {
+			heavy = nil
+		}
+	}
+	if rest := n.rest(heavy); rest.growth() >= c.threshold {
+		c.addPath(rest, "")
+	}
+	for _, k := range heavy {
+		c.find(k, depth+1)
+	}
+}
+
+func (c *causeFinder) addPath(n node, name string) {
+	change := Changed
+	if !n.inOld {
+		change = Added
+	}
+	c.found = append(c.found, Cause{
+		Bytes: n.growth(), Metric: Unpacked, Label: name, Path: n.path,
+		Change: change, Layer: c.broughtBy(n.path, n.layers.most()),
+	})
+}
+
+// broughtBy is the layer that brought the content of a path. It is the one
+// that holds it now, unless that one only wrote it again.
+func (c *causeFinder) broughtBy(path string, layer int) int {
+	if layer < 0 || layer >= len(c.new.Layers) {
+		return -1
+	}
+	for {
+		in := c.rewrittenFrom(path, layer)
+		// Only a layer below can have been rewritten, so this ends.
+		if in < 0 || in >= layer {
+			return layer
+		}
+		layer = in
+	}
+}
+
+// rewrittenFrom is the layer whose copy of the path was rewritten by the given
+// one, or -1.
+func (c *causeFinder) rewrittenFrom(path string, by int) int {
+	var known layerSums
+	for _, f := range c.new.DeadFiles {
+		if f.By == by && f.Fate == Rewritten && (f.Path == path || holds(path, f.Path)) {
+			known.add(f.In, f.Bytes)
+		}
+	}
+	if in := known.most(); in >= 0 {
+		return in
+	}
+	// Without a file as witness only one layer may be in question.
+	in := -1
+	for _, dead := range c.new.Dead {
+		if dead.By != by || dead.Fate != Rewritten || dead.Under != path && !holds(dead.Under, path) && !holds(path, dead.Under) {
+			continue
+		}
+		if in >= 0 {
+			return -1
+		}
+		in = dead.In
+	}
+	return in
+}
+
+// hiding is one way in which a layer wastes bytes.
+type hiding struct {
+	by   int
+	fate Fate
+}
+
+// waste adds what hides more than it did. The layers of the old image are
+// known by their pairs in the new one, so that a new layer further down does
+// not make all waste look new.
+func (c *causeFinder) waste() {
+	was := c.oldWaste()
+	grown := map[hiding]*Cause{}
+	var order []hiding
+	for _, dead := range c.new.Dead {
+		key := hiding{dead.By, dead.Fate}
+		cause := grown[key]
+		if cause == nil {
+			cause = &Cause{Metric: Unpacked, Fate: dead.Fate, Change: Added, Layer: dead.By}
+			grown[key] = cause
+			order = append(order, key)
+		}
+		before := was.take(dead)
+		if before > 0 {
+			cause.Change = Changed
+		}
+		cause.Bytes += dead.Bytes - before
+		if dead.Bytes > before {
+			cause.Path = commonDir(cause.Path, dead.Under)
+		}
+	}
+	for _, key := range order {
+		if grown[key].Bytes > 0 {
+			c.found = append(c.found, *grown[key])
+		}
+	}
+}
+
+// oldWaste is the waste of the old image, in layers of the new one; -1 is a
+// layer that is gone.
+func (c *causeFinder) oldWaste() *wasteBefore {
+	newIndex := map[int]int{}
+	for _, l := range c.delta.Layers {
+		if l.Old != nil && l.New != nil {
+			newIndex[l.Old.Index] = l.New.Index
+		}
+	}
+	at := func(old int) int {
+		if i, ok := newIndex[old]; ok {
+			return i
+		}
+		return -1
+	}
+	w := &wasteBefore{exact: map[Dead]Bytes{}}
+	for _, dead := range c.old.Dead {
+		w.exact[Dead{In: at(dead.In), By: at(dead.By), Fate: dead.Fate}] += dead.Bytes
+	}
+	return w
+}
+
+// wasteBefore is what was wasted already.
+type wasteBefore struct{ exact map[Dead]Bytes }
+
+func (w *wasteBefore) take(dead Dead) Bytes {
+	key := Dead{In: dead.In, By: dead.By, Fate: dead.Fate}
+	before := w.exact[key]
+	delete(w.exact, key)
+	return before
+}
+
+// commonDir is the deepest directory that is or holds both; "" is no path yet.
+func commonDir(a, b string) string {
+	if a == "" {
+		return b
+	}
+	for a != b && !holds(a, b) {
+		if a = parentDir(a); a == "" {
+			return "/"
+		}
+	}
+	return a
+}

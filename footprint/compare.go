@@ -1,0 +1,197 @@
+package footprint
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Comparable says in a sentence why two images do not compare, and "" if they
+// do. Those of two platforms never do. Images that share a figure, measured
+// the same way, do: [Delta.Has] tells which. A compressed size that was read
+// is not measured like one that was estimated, nor are two estimates by
+// different methods; what was read from the layers compares all the same.
+func Comparable(old, new *Image) string {
+	if old.Platform != new.Platform {
+		return fmt.Sprintf("the baseline was measured for %s and this image is for %s", named(old.Platform), named(new.Platform))
+	}
+	switch {
+	case sharedFigures(old, new) != 0:
+		return ""
+	case old.Metrics.Has&new.Metrics.Has&HasCompressed != 0:
+		return fmt.Sprintf("the compressed size of the baseline is %s and that of this image is %s", compressedBy(old), compressedBy(new))
+	}
+	return fmt.Sprintf("of the baseline %s, of this image %s", measured(old), measured(new))
+}
+
+func named(platform string) string {
+	if platform == "" {
+		return "an unknown platform"
+	}
+	return platform
+}
+
+// measured words which figures there are.
+func measured(img *Image) string {
+	switch img.Metrics.Has & (HasCompressed | HasFiles) {
+	case HasCompressed:
+		return "only the compressed size was measured"
+	case HasFiles:
+		return "only the unpacked sizes were measured"
+	}
+	return "no size was measured"
+}
+
+// compressedBy words the method behind the compressed size.
+func compressedBy(img *Image) string {
+	switch {
+	case !img.Metrics.CompressedEstimated:
+		return "what a registry holds"
+	case img.EstimatedBy == "":
+		return "an estimate"
+	}
+	return "an estimate by " + img.EstimatedBy
+}
+
+// sharedFigures are those that both images have, measured the same way.
+func sharedFigures(old, new *Image) Has {
+	has := old.Metrics.Has & new.Metrics.Has & (HasCompressed | HasFiles)
+	if old.Metrics.CompressedEstimated != new.Metrics.CompressedEstimated ||
+		old.Metrics.CompressedEstimated && old.EstimatedBy != new.EstimatedBy {
+		has &^= HasCompressed
+	}
+	return has
+}
+
+// Compare explains what changed from the old image to the new one. It changes
+// neither, and walks [Image.Files] of both if they have it; else it makes do
+// with the directory roll-up. It does not look at the platforms: [Comparable]
+// does. An error says that one of the images, or the result, does not add up.
+func Compare(old, new *Image) (*Delta, error) {
+	d := &Delta{Has: sharedFigures(old, new), Layers: pairLayers(old.Layers, new.Layers)}
+	d.Packages = changedPackages(old.Packages, new.Packages)
+	if d.Has&HasCompressed != 0 {
+		d.Compressed = new.Metrics.Compressed - old.Metrics.Compressed
+	}
+	if d.Has&HasFiles == 0 {
+		d.Causes = heavierLayers(d)
+		return d, nil
+	}
+	d.Unpacked = new.Metrics.Unpacked - old.Metrics.Unpacked
+	d.Final = new.Metrics.Final - old.Metrics.Final
+	d.Parts = parts(old, new)
+	var root *node
+	if old.Files != nil && new.Files != nil {
+		root = diffTree(old.Files, new.Files, nil)
+	} else {
+		root = coarseTree(old, new)
+	}
+	if err := sameFinal(root, old, new); err != nil {
+		return nil, err
+	}
+	d.Paths = changedPaths(root)
+	d.Causes = causes(root, d, old, new)
+	if err := d.Verify(); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// sameFinal checks the walked files against the figures of their images.
+func sameFinal(root *node, old, new *Image) error {
+	for _, s := range []struct {
+		which string
+		walk  Bytes
+		img   *Image
+	}{{"old", root.old, old}, {"new", root.new, new}} {
+		if s.walk != s.img.Metrics.Final {
+			return fmt.Errorf("internal error: the files of the %s image add up to %d bytes, final is %d", s.which, s.walk, s.img.Metrics.Final)
+		}
+	}
+	return nil
+}
+
+// parts splits the change of unpacked.
+func parts(old, new *Image) Parts {
+	withBase := hasBase(old) && hasBase(new)
+	p := Parts{Wasted: new.Metrics.Wasted - old.Metrics.Wasted}
+	if withBase {
+		p.Base = new.Base.Metrics.Final - old.Base.Metrics.Final
+	}
+	p.Packages = packageBytes(new, withBase) - packageBytes(old, withBase)
+	p.Files = new.Metrics.Final - old.Metrics.Final - p.Base - p.Packages
+	return p
+}
+
+func hasBase(img *Image) bool {
+	return img.Base != nil && img.Base.Metrics.Has&HasFiles != 0
+}
+
+// packageBytes sums the packages above the base. Inventories of two ecosystems
+// may claim the same file, so the sum is held to what there is.
+func packageBytes(img *Image, withBase bool) Bytes {
+	own := img.Metrics.Final
+	if withBase {
+		own -= img.Base.Metrics.Final
+	}
+	var sum Bytes
+	for _, p := range img.Packages {
+		if withBase && p.Layer >= 0 && p.Layer < len(img.Layers) && img.Layers[p.Layer].InBase {
+			continue
+		}
+		sum += p.Bytes
+	}
+	return max(0, min(sum, own))
+}
+
+// changedPackages compares two inventories by ecosystem and name. Several
+// versions of one package, as npm installs them, are one entry that names all.
+func changedPackages(old, new []Package) []PackageChange {
+	before, after := byName(old), byName(new)
+	var out []PackageChange
+	for name, was := range before {
+		is, ok := after[name]
+		switch {
+		case !ok:
+			out = append(out, PackageChange{name.ecosystem, name.name, Removed, was.text(), "", -was.bytes})
+		case was.bytes != is.bytes || was.text() != is.text():
+			out = append(out, PackageChange{name.ecosystem, name.name, Changed, was.text(), is.text(), is.bytes - was.bytes})
+		}
+	}
+	for name, is := range after {
+		if _, ok := before[name]; !ok {
+			out = append(out, PackageChange{name.ecosystem, name.name, Added, "", is.text(), is.bytes})
+		}
+	}
+	slices.SortFunc(out, func(a, b PackageChange) int {
+		return cmp.Or(cmp.Compare(max(b.Bytes, -b.Bytes), max(a.Bytes, -a.Bytes)),
+			cmp.Compare(a.Ecosystem, b.Ecosystem), cmp.Compare(a.Name, b.Name))
+	})
+	return out
+}
+
+type packageName struct{ ecosystem, name string }
+
+// installed is everything installed under one name.
+type installed struct {
+	versions []string
+	bytes    Bytes
+}
+
+func (i installed) text() string {
+	slices.Sort(i.versions)
+	return strings.Join(slices.Compact(i.versions), ", ")
+}
+
+func byName(packages []Package) map[packageName]installed {
+	out := make(map[packageName]installed, len(packages))
+	for _, p := range packages {
+		name := packageName{p.Ecosystem, p.Name}
+		i := out[name]
+		i.versions = append(i.versions, p.Version)
+		i.bytes += p.Bytes
+		out[name] = i
+	}
+	return out
+}

@@ -1,0 +1,360 @@
+package footprint
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	gocmp "github.com/google/go-cmp/cmp"
+)
+
+// layer and file make the parts of test images.
+func layer(command string, compressed Bytes) Layer {
+	return Layer{CreatedBy: command, DiffID: "sha256:" + command, Compressed: compressed, Has: HasCompressed | HasFiles}
+}
+
+func file(path string, size Bytes, layer int) File {
+	return File{Path: path, Kind: Regular, Size: size, Hash: uint64(size) + 1, Layer: layer, Mode: 0o644}
+}
+
+// built makes an image whose sums hold. Directories above the files are
+// filled in, files are sorted, and what the layers hold is the files in them
+// plus the dead bytes.
+func built(layers []Layer, files []File, dead ...Dead) *Image {
+	img := &Image{Platform: "linux/amd64", Layers: slices.Clone(layers), Dead: dead}
+	dirs := map[string]bool{}
+	for _, f := range files {
+		for d := parentDir(f.Path); d != "/" && d != ""; d = parentDir(d) {
+			dirs[d] = true
+		}
+	}
+	all := slices.Clone(files)
+	for d := range dirs {
+		all = append(all, File{Path: d, Kind: Directory, Mode: 0o755})
+	}
+	slices.SortFunc(all, func(a, b File) int { return comparePaths(a.Path, b.Path) })
+	all = slices.CompactFunc(all, func(a, b File) bool { return a.Path == b.Path })
+	m := &img.Metrics
+	for _, f := range all {
+		if f.Kind == Regular {
+			m.Final += f.Size
+			m.Files++
+			img.Layers[f.Layer].Unpacked += f.Size
+			img.Layers[f.Layer].Files++
+		}
+	}
+	for _, d := range dead {
+		img.Layers[d.In].Unpacked += d.Bytes
+		img.Layers[d.In].Wasted += d.Bytes
+		m.Wasted += d.Bytes
+	}
+	for i := range img.Layers {
+		img.Layers[i].Index = i
+		m.Compressed += img.Layers[i].Compressed
+	}
+	m.Unpacked, m.Layers = m.Final+m.Wasted, len(img.Layers)
+	m.Has = HasCompressed | HasFiles
+	img.Files = slices.Values(all)
+	img.Dirs, img.DirFloor = RollUp(img.Files, MaxDirs)
+	return img
+}
+
+// stored is the image after a round trip through a snapshot.
+func stored(t testing.TB, img *Image) *Image {
+	t.Helper()
+	var b bytes.Buffer
+	if err := EncodeSnapshot(&b, img, Meta{}); err != nil {
+		t.Fatal(err)
+	}
+	out, _, err := DecodeSnapshot(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func compared(t testing.TB, old, new *Image) *Delta {
+	t.Helper()
+	for _, img := range []*Image{old, new} {
+		if err := img.Verify(); err != nil {
+			t.Fatalf("the test image does not add up: %v", err)
+		}
+	}
+	d, err := Compare(old, new)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func random(r *rand.Rand) *Image {
+	var layers []Layer
+	commands := []string{"ADD file in /", "RUN apt-get update", "RUN npm ci", "COPY . .", "RUN chown -R node /app", "RUN make", ""}
+	for range 1 + r.IntN(8) {
+		l := layer(commands[r.IntN(len(commands))], Bytes(r.IntN(1000)))
+		l.DiffID = fmt.Sprint("sha256:", r.IntN(12))
+		layers = append(layers, l)
+	}
+	names := []string{"a", "b", "a-b", "a.b", "node_modules", ".git", "usr", "\xff", "x y"}
+	taken := map[string]bool{}
+	var files []File
+	for range r.IntN(120) {
+		path := ""
+		for range 1 + r.IntN(5) {
+			path += "/" + names[r.IntN(len(names))]
+		}
+		f := file(path, Bytes(r.IntN(5)*r.IntN(5)*r.IntN(100)), r.IntN(len(layers)))
+		f.Hash = r.Uint64N(3)
+		clash := taken[path]
+		for d := parentDir(path); d != "/"; d = parentDir(d) {
+			clash = clash || slices.ContainsFunc(files, func(f File) bool { return f.Path == d })
+		}
+		clash = clash || slices.ContainsFunc(files, func(f File) bool { return holds(path, f.Path) })
+		if !clash {
+			taken[path] = true
+			files = append(files, f)
+		}
+	}
+	var dead []Dead
+	for by := range layers {
+		for in := range by {
+			if r.IntN(3) == 0 {
+				dead = append(dead, Dead{In: in, By: by, Fate: []Fate{Deleted, Replaced, Rewritten}[r.IntN(3)], Bytes: Bytes(r.IntN(500)), Files: 1, Under: "/a"})
+			}
+		}
+	}
+	img := built(layers, files, dead...)
+	if r.IntN(2) == 0 {
+		img.Dirs, img.DirFloor = RollUp(img.Files, 1+r.IntN(8))
+	}
+	if r.IntN(2) == 0 {
+		base := img.Metrics
+		base.Final, base.Wasted, base.Layers = Bytes(r.Int64N(int64(base.Final)+1)), 0, 0
+		base.Unpacked = base.Final
+		own := img.Metrics
+		own.Final -= base.Final
+		own.Unpacked -= base.Unpacked
+		own.Compressed, base.Compressed = base.Compressed, 0
+		own.Files, base.Files = base.Files, 0
+		img.Base, img.Own = &Base{Metrics: base}, &own
+	}
+	for i := range r.IntN(4) {
+		img.Packages = append(img.Packages, Package{"npm", fmt.Sprint("p", r.IntN(4)), fmt.Sprint(i), Bytes(r.IntN(3000)), r.IntN(len(layers))})
+	}
+	return img
+}
+
+func TestCompareAddsUp(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(400) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		old, new := random(r), random(r)
+		if r.IntN(3) == 0 {
+			old = stored(t, old)
+		}
+		if r.IntN(3) == 0 {
+			new = stored(t, new)
+		}
+		d := compared(t, old, new)
+		back := compared(t, new, old)
+		switch {
+		case d.Unpacked != new.Metrics.Unpacked-old.Metrics.Unpacked || d.Final != new.Metrics.Final-old.Metrics.Final:
+			t.Fatalf("seed %d: totals are %v and %v", seed, d.Unpacked, d.Final)
+		case d.Unpacked != -back.Unpacked || d.Final != -back.Final || d.Compressed != -back.Compressed:
+			t.Fatalf("seed %d: the way back is another one", seed)
+		case d.Parts != Parts{-back.Parts.Base, -back.Parts.Packages, -back.Parts.Files, -back.Parts.Wasted}:
+			t.Fatalf("seed %d: parts %+v and %+v", seed, d.Parts, back.Parts)
+		case len(d.Paths) > maxPaths || len(d.Causes) > maxCauses:
+			t.Fatalf("seed %d: %d paths, %d causes", seed, len(d.Paths), len(d.Causes))
+		}
+		if diff := gocmp.Diff(d, compared(t, old, new)); diff != "" {
+			t.Fatalf("seed %d: not deterministic: %s", seed, diff)
+		}
+		checkPaths(t, seed, d, back)
+		checkLayers(t, seed, d, old, new)
+		checkCauses(t, seed, d, old, new)
+	}
+}
+
+func checkPaths(t *testing.T, seed uint64, d, back *Delta) {
+	t.Helper()
+	if !slices.IsSortedFunc(d.Paths, func(a, b PathChange) int {
+		return cmp.Compare(max(b.Bytes, -b.Bytes), max(a.Bytes, -a.Bytes))
+	}) {
+		t.Errorf("seed %d: paths are not sorted", seed)
+	}
+	for _, p := range d.Paths {
+		if p.Bytes != p.New-p.Old || p.Old < 0 || p.New < 0 || p.Files < 0 {
+			t.Errorf("seed %d: %+v", seed, p)
+		}
+		if p.Change == Added && p.Old != 0 || p.Change == Removed && p.New != 0 {
+			t.Errorf("seed %d: %+v", seed, p)
+		}
+	}
+	var paths []string
+	for _, p := range d.Paths {
+		paths = append(paths, fmt.Sprint(p.Path, -p.Bytes))
+	}
+	var returned []string
+	for _, p := range back.Paths {
+		returned = append(returned, fmt.Sprint(p.Path, p.Bytes))
+	}
+	slices.Sort(paths)
+	slices.Sort(returned)
+	if diff := gocmp.Diff(paths, returned); diff != "" {
+		t.Errorf("seed %d: paths on the way back: %s", seed, diff)
+	}
+}
+
+func checkLayers(t *testing.T, seed uint64, d *Delta, old, new *Image) {
+	t.Helper()
+	seen, next := map[*Layer]int{}, 0
+	for _, l := range d.Layers {
+		if l.Old != nil {
+			seen[l.Old]++
+		}
+		if l.New != nil {
+			seen[l.New]++
+			if l.New.Index != next {
+				t.Errorf("seed %d: layers out of order", seed)
+			}
+			next++
+		}
+		want := map[[2]bool]bool{{true, false}: l.Change == Removed, {false, true}: l.Change == Added, {true, true}: l.Change == Same || l.Change == Changed}
+		if !want[[2]bool{l.Old != nil, l.New != nil}] {
+			t.Errorf("seed %d: %+v", seed, l)
+		}
+		if l.Change == Same && l.Old.DiffID != l.New.DiffID {
+			t.Errorf("seed %d: not the same: %+v", seed, l)
+		}
+	}
+	for _, img := range []*Image{old, new} {
+		for i := range img.Layers {
+			if seen[&img.Layers[i]] != 1 {
+				t.Errorf("seed %d: layer %d is listed %d times", seed, i, seen[&img.Layers[i]])
+			}
+		}
+	}
+}
+
+func checkCauses(t *testing.T, seed uint64, d *Delta, old, new *Image) {
+	t.Helper()
+	exact := old.Files != nil && new.Files != nil
+	for i, c := range d.Causes {
+		if c.Bytes <= 0 || c.Layer >= len(new.Layers) || c.Metric != Unpacked {
+			t.Errorf("seed %d: %+v", seed, c)
+		}
+		if i > 0 && d.Causes[i-1].Bytes < c.Bytes {
+			t.Errorf("seed %d: causes are not sorted", seed)
+		}
+		if c.Fate != "" {
+			continue
+		}
+		if !exact {
+			continue
+		}
+		// The files below the path that no other cause further down claims
+		// grew by at least this much.
+		if gain := gained(old, new, c.Path, d.Causes); c.Bytes > gain {
+			t.Errorf("seed %d: %+v explains only %d", seed, c, gain)
+		}
+	}
+}
+
+// gained sums what grew at or below a path and that no cause further down has.
+func gained(old, new *Image, path string, causes []Cause) Bytes {
+	was := map[string]Bytes{}
+	for f := range old.Files {
+		was[f.Path] = f.Size
+	}
+	var sum Bytes
+	for f := range new.Files {
+		if f.Path != path && !holds(path, f.Path) {
+			continue
+		}
+		claimed := slices.ContainsFunc(causes, func(o Cause) bool {
+			return o.Fate == "" && holds(path, o.Path) && (f.Path == o.Path || holds(o.Path, f.Path))
+		})
+		if !claimed {
+			sum += max(0, f.Size-was[f.Path])
+		}
+	}
+	return sum
+}
+
+// A Node service regresses in the three ways that people know.
+func TestCausesOfATypicalRegression(t *testing.T) {
+	t.Parallel()
+	const mb = 1_000_000
+	base := []File{file("/usr/bin/node", 90*mb, 0), file("/etc/passwd", 1000, 0)}
+	old := built([]Layer{
+		layer("ADD file in /", 30*mb), layer("COPY package.json .", 1000), layer("RUN npm ci", 9*mb), layer("COPY src ./src", 20_000),
+	}, append([]File{
+		file("/app/node_modules/express/index.js", 7*mb, 2), file("/app/node_modules/pg/index.js", 3*mb, 2),
+		file("/app/src/server.js", 40_000, 3),
+	}, base...))
+
+	layers := []Layer{
+		layer("ADD file in /", 30*mb), layer("COPY package.json .", 1000),
+		layer("RUN npm ci --ignore-scripts", 15*mb), layer("COPY . .", 3*mb), layer("RUN chown -R node:node /app", 12*mb),
+	}
+	layers[2].CreatedBy, layers[3].CreatedBy = "/bin/sh -c npm ci", "COPY . . # buildkit"
+	// chown wrote everything below /app again, so the last layer holds it.
+	img := built(layers, append([]File{
+		file("/app/.git/objects/pack/pack-1.pack", 4*mb, 4), file("/app/.git/HEAD", 20, 4),
+		file("/app/node_modules/express/index.js", 7*mb, 4), file("/app/node_modules/pg/index.js", 3*mb, 4),
+		file("/app/src/server.js", 40_000, 4),
+		file("/root/.npm/_cacache/content-v2/sha512/aa/bb", 3*mb, 2), file("/root/.npm/_cacache/content-v2/sha512/aa/cc", 3*mb+5, 2),
+	}, base...),
+		Dead{In: 2, By: 4, Fate: Rewritten, Bytes: 10 * mb, Files: 2, Under: "/app/node_modules"},
+		Dead{In: 3, By: 4, Fate: Rewritten, Bytes: 4*mb + 20 + 40_000, Files: 3, Under: "/app"},
+	)
+	img.DeadFiles = []DeadFile{{Path: "/app/.git/objects/pack/pack-1.pack", Bytes: 4 * mb, In: 3, By: 4, Fate: Rewritten}}
+	want := []Cause{
+		{Bytes: 14*mb + 20 + 40_000, Metric: Unpacked, Path: "/app", Fate: Rewritten, Change: Added, Layer: 4},
+		{Bytes: 6*mb + 5, Metric: Unpacked, Label: "npm cache", Path: "/root/.npm/_cacache", Change: Added, Layer: 2},
+		{Bytes: 4*mb + 20, Metric: Unpacked, Label: "git history", Path: "/app/.git", Change: Added, Layer: 3},
+	}
+	for name, before := range map[string]*Image{"files": old, "snapshot": stored(t, old)} {
+		if diff := gocmp.Diff(want, compared(t, before, img).Causes); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+func TestCommand(t *testing.T) {
+	t.Parallel()
+	hash := strings.Repeat("0123456789abcdef", 4)
+	for in, want := range map[string]string{
+		"":                                 "",
+		"RUN /bin/sh -c npm ci # buildkit": "RUN npm ci",
+		"RUN |2 A=1 B=two words /bin/sh -c npm ci # buildkit":      "RUN npm ci",
+		"RUN /bin/bash -o pipefail -c npm ci | tee log # buildkit": "RUN npm ci | tee log",
+		"RUN /bin/bash -eo pipefail -c npm ci # buildkit":          "RUN npm ci",
+		"/bin/sh -c npm  ci \t && npm  test":                       "RUN npm ci && npm test",
+		"|1 A=b /bin/sh -c make":                                   "RUN make",
+		"/bin/sh -c #(nop) COPY dir:" + hash + " in /app ":         "COPY dir in /app",
+		"/bin/sh -c #(nop) ADD file:" + hash + " in / ":            "ADD file in /",
+		"/bin/sh -c #(nop) COPY multi:" + hash + " in ./ ":         "COPY multi in ./",
+		"COPY . . # buildkit":                                      "COPY . .",
+		"COPY --chown=node:node . /app # buildkit":                 "COPY --chown=node:node . /app",
+		"RUN npm ci # buildkit":                                    "RUN npm ci",
+		"RUN |1 A=b npm ci # buildkit":                             "RUN npm ci",
+		"WORKDIR /app":                                             "WORKDIR /app",
+		"/usr/bin/env python":                                      "/usr/bin/env python",
+		"RUN /bin/sh -c":                                           "RUN",
+		"bazel build ...":                                          "bazel build ...",
+		"|":                                                        "RUN |",
+		"RUN /bin/sh -c set -e\nnpm ci\n # buildkit":               "RUN set -e npm ci",
+		"RUN /bin/sh -c echo /bin/sh -c x # buildkit":              "RUN echo /bin/sh -c x",
+		"cmd /S /C echo hi":                                        "RUN echo hi",
+	} {
+		if got := (Layer{CreatedBy: in}).Command(); got != want {
+			t.Errorf("%q: got %q, want %q", in, got, want)
+		}
+	}
+}

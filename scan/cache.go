@@ -2,6 +2,7 @@ package scan
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -74,16 +75,46 @@ func (c *Cache) store(diffID string, x *Index) {
 	if !ok {
 		return
 	}
-	if err := c.write(name, diffID, x); err != nil {
+	data, err := x.marshal(diffID)
+	if err == nil {
+		err = c.write(name, data)
+	}
+	if err != nil {
 		c.failed = errors.Join(c.failed, err)
 	}
 }
 
-func (c *Cache) write(name, diffID string, x *Index) error {
-	data, err := x.marshal(diffID)
-	if err != nil {
-		return err
+// An engine tells what made its layers only in the stream that carries them
+// all. Lines kept here, by the digest of the config, spare that stream.
+
+func (c *Cache) loadHistory(config string) []string {
+	name, ok := c.file(config)
+	if !ok {
+		return nil
 	}
+	data, err := os.ReadFile(name + ".history")
+	var lines []string
+	if err != nil || json.Unmarshal(data, &lines) != nil {
+		return nil
+	}
+	return lines
+}
+
+func (c *Cache) storeHistory(config string, lines []string) {
+	name, ok := c.file(config)
+	if !ok {
+		return
+	}
+	data, err := json.Marshal(lines)
+	if err == nil {
+		err = c.write(name+".history", data)
+	}
+	if err != nil {
+		c.failed = errors.Join(c.failed, err)
+	}
+}
+
+func (c *Cache) write(name string, data []byte) error {
 	f, err := os.CreateTemp(c.dir, "new-*")
 	if err != nil {
 		return fmt.Errorf("writing to the cache: %w", err)

@@ -76,22 +76,25 @@ func Image(ctx context.Context, img *source.Image, opt Options) (*Result, error)
 	opt.Limits = opt.Limits.withDefaults()
 	res := &Result{}
 	out := &footprint.Image{
-		Reference:    img.Reference,
-		Source:       img.Source,
-		Digest:       img.Digest,
-		ConfigDigest: img.ConfigDigest,
-		Platform:     img.Platform,
+		Reference: img.Reference,
+		Source:    img.Source,
+		Platform:  img.Platform,
 	}
 	res.Image = out
 	var indexes []*Index
+	var created []string
 	if opt.Files || opt.Estimate && !sizesKnown(img, opt.Blobs) {
 		var err error
-		if indexes, err = readLayers(ctx, img, opt, res); err != nil {
+		if indexes, created, err = readLayers(ctx, img, opt, res); err != nil {
 			return nil, err
 		}
 	}
 	// Only now: an engine names its blobs and its history in the stream.
-	out.Layers = describe(img, indexes, opt)
+	out.Digest, out.ConfigDigest = img.Digest, img.ConfigDigest
+	if created == nil {
+		created = history(img)
+	}
+	out.Layers = describe(img, indexes, created, opt)
 	if indexes != nil {
 		if err := merge(ctx, out, indexes, opt); err != nil {
 			return nil, err
@@ -113,8 +116,42 @@ func sizesKnown(img *source.Image, blobs map[string]footprint.Bytes) bool {
 	return true
 }
 
-// readLayers returns an index for each layer, from the cache or from the source.
-func readLayers(ctx context.Context, img *source.Image, opt Options, res *Result) ([]*Index, error) {
+// readLayers returns an index for each layer, from the cache or from the
+// source, and the lines that made the layers where only the cache knows them.
+func readLayers(ctx context.Context, img *source.Image, opt Options, res *Result) ([]*Index, []string, error) {
+	known := knownLayers(img, opt)
+	var created []string
+	engine := img.Source == "docker-daemon" && opt.Cache != nil
+	if engine && allKnown(img, known) {
+		if created = opt.Cache.loadHistory(img.ConfigDigest); len(created) != len(img.Layers) {
+			// One layer wanted, and the stream tells the history.
+			created = nil
+			delete(known, img.Layers[len(img.Layers)-1].DiffID)
+		}
+	}
+	res.LayersKnown = len(known)
+	out, fresh, err := readUnknown(ctx, img, opt, known)
+	if err != nil {
+		return nil, nil, err
+	}
+	res.LayersRead = fresh
+	if engine && fresh > 0 {
+		opt.Cache.storeHistory(img.ConfigDigest, history(img))
+	}
+	return out, created, nil
+}
+
+func allKnown(img *source.Image, known map[string]*Index) bool {
+	for _, l := range img.Layers {
+		if known[l.DiffID] == nil {
+			return false
+		}
+	}
+	return len(img.Layers) > 0
+}
+
+// knownLayers loads from the cache what it has, and has well enough.
+func knownLayers(img *source.Image, opt Options) map[string]*Index {
 	known := map[string]*Index{}
 	for _, l := range img.Layers {
 		if _, done := known[l.DiffID]; done || opt.Cache == nil {
@@ -126,7 +163,11 @@ func readLayers(ctx context.Context, img *source.Image, opt Options, res *Result
 			known[l.DiffID] = x
 		}
 	}
-	res.LayersKnown = len(known)
+	return known
+}
+
+// readUnknown reads the layers that are not known, and counts them.
+func readUnknown(ctx context.Context, img *source.Image, opt Options, known map[string]*Index) (out []*Index, fresh int, err error) {
 	var mu sync.Mutex
 	var buffers [][]byte
 	read, err := source.Read(ctx, img, source.ReadOptions{
@@ -153,33 +194,28 @@ func readLayers(ctx context.Context, img *source.Image, opt Options, res *Result
 		return lr.read(r)
 	})
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	out := make([]*Index, len(img.Layers))
-	fresh := map[string]bool{}
+	out = make([]*Index, len(img.Layers))
 	for i, l := range img.Layers {
-		out[i] = known[l.DiffID]
-		if out[i] == nil {
-			out[i] = read[i]
-			if !fresh[l.DiffID] {
-				fresh[l.DiffID] = true
-				if opt.Cache != nil {
-					opt.Cache.store(l.DiffID, read[i])
-				}
-			}
+		if out[i] = known[l.DiffID]; out[i] != nil {
+			continue
 		}
-		if out[i] == nil {
-			return nil, fmt.Errorf("internal error: layer %d was not read", i)
+		if out[i] = read[i]; out[i] == nil {
+			return nil, 0, fmt.Errorf("internal error: layer %d was not read", i)
+		}
+		known[l.DiffID] = out[i]
+		fresh++
+		if opt.Cache != nil {
+			opt.Cache.store(l.DiffID, out[i])
 		}
 	}
-	res.LayersRead = len(fresh)
-	return out, nil
+	return out, fresh, nil
 }
 
 // describe lists the layers with what the manifest, the history and the
 // indexes say of each.
-func describe(img *source.Image, indexes []*Index, opt Options) []footprint.Layer {
-	created := history(img)
+func describe(img *source.Image, indexes []*Index, created []string, opt Options) []footprint.Layer {
 	out := make([]footprint.Layer, len(img.Layers))
 	for i, l := range img.Layers {
 		out[i] = footprint.Layer{

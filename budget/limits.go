@@ -50,10 +50,7 @@ func (d *decoder) decodeBounds(n *node, what string, metric footprint.Metric) Bo
 	}
 	keys := boundKeys
 	if metric == footprint.Update {
-		if e := find(n, "growth"); e != nil {
-			d.fail(e.key, "limit it with max", "update cannot have a growth: it already is what the baseline lacks")
-		}
-		keys = boundKeys // so that growth is not unknown as well
+		keys = updateKeys
 	}
 	fields := d.fieldsOf(n, what, keys)
 	if v, ok := fields["max"]; ok {
@@ -70,15 +67,6 @@ func (d *decoder) decodeBounds(n *node, what string, metric footprint.Metric) Bo
 		d.fail(fields["warn"].value, "warn is the lower of the two", "warn %s is more than max %s", quote(fields["warn"].value.text), quote(fields["max"].value.text))
 	}
 	return b
-}
-
-func find(n *node, key string) *entry {
-	for i := range n.entries {
-		if n.entries[i].key.text == key {
-			return &n.entries[i]
-		}
-	}
-	return nil
 }
 
 func (d *decoder) decodeBound(e entry, metric footprint.Metric) *Bound {
@@ -112,7 +100,7 @@ func (d *decoder) amountOf(n *node, what string, metric footprint.Metric) (int64
 		return 0, false
 	}
 	if value > 0 && value < 1000 && isDecimal(strings.TrimSpace(n.text)) {
-		d.fail(n, didYouMean(fmt.Sprintf("%dMB", int64(value))), "%s has no unit and would be %d bytes; for bytes write %dB", what, int64(value), int64(value))
+		d.fail(n, didYouMean(fmt.Sprintf("%dMB", int64(value))), "%s has no unit; if bytes are meant, write %dB", what, int64(value))
 		return 0, false
 	}
 	return int64(value), true

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/org/image-budget/footprint"
 )
@@ -120,37 +121,42 @@ func (d *decoder) fieldsOf(n *node, what string, known []string) map[string]entr
 }
 
 func unknownHint(key string, known []string) string {
+	if key == "growth" && slices.Equal(known, updateKeys) {
+		return "update already is what the baseline lacks; limit it with max"
+	}
 	if s, ok := nearest(key, known); ok {
 		return didYouMean(s)
 	}
 	return "the keys are " + strings.Join(known, ", ")
 }
 
-// textOf returns a string that is not empty.
+// textOf returns a text of one line that is not empty, without blanks around
+// it.
 func (d *decoder) textOf(n *node, what string) (string, bool) {
-	switch n.kind {
-	case stringNode:
-		if s := strings.TrimSpace(n.text); s != "" {
-			if len(s) > maxText {
-				d.fail(n, "", "%s has more than %d bytes", what, maxText)
-				return "", false
-			}
-			if strings.ContainsAny(s, "\n\t") {
-				s = strings.Join(strings.Fields(s), " ")
-			}
-			if !printable(s) {
-				d.fail(n, "", "%s holds a control character", what)
-				return "", false
-			}
-			return s, true
-		}
-		d.fail(n, "", "%s is empty", what)
-	case nullNode:
-		d.fail(n, "", "%s is empty", what)
-	case intNode, otherScalar:
+	s, ok := d.exactTextOf(n, what)
+	s = strings.TrimSpace(s)
+	if ok && !printable(s) {
+		d.fail(n, "", "%s holds a line break or a control character", what)
+		return "", false
+	}
+	return s, ok
+}
+
+// exactTextOf returns a text as it is; it is not blank and holds no NUL.
+func (d *decoder) exactTextOf(n *node, what string) (string, bool) {
+	switch {
+	case n.kind == intNode || n.kind == otherScalar:
 		d.fail(n, fmt.Sprintf("write %q, in quotes", n.text), "%s must be text", what)
-	default:
+	case n.kind == nullNode || n.kind == stringNode && strings.TrimSpace(n.text) == "":
+		d.fail(n, "", "%s is empty", what)
+	case n.kind != stringNode:
 		d.fail(n, "", "%s must be text, not %s", what, n.kind)
+	case len(n.text) > maxText:
+		d.fail(n, "", "%s has more than %d bytes", what, maxText)
+	case strings.Contains(n.text, "\x00"):
+		d.fail(n, "", "%s holds a NUL character", what)
+	default:
+		return n.text, true
 	}
 	return "", false
 }
@@ -307,8 +313,10 @@ func (d *decoder) decodeBuild(n *node) *Build {
 		b.Args = map[string]string{}
 		for _, e := range d.entriesOf(v.value, "args") {
 			switch {
-			case e.key.text == "":
-				d.fail(e.key, "", "a build argument needs a name")
+			case e.key.text == "" || strings.Contains(e.key.text, "=") || strings.ContainsFunc(e.key.text, unicode.IsSpace) || !printable(e.key.text):
+				d.fail(e.key, "write NAME: VALUE", "%s cannot be the name of a build argument", quote(e.key.text))
+			case len(e.value.text) > maxText:
+				d.fail(e.value, "", "the build argument %s has more than %d bytes", quote(e.key.text), maxText)
 			case e.value.kind == mapNode || e.value.kind == listNode:
 				d.fail(e.value, "", "the build argument %s must be text, not %s", quote(e.key.text), e.value.kind)
 			default:
@@ -328,8 +336,20 @@ func (d *decoder) decodeBuild(n *node) *Build {
 	return b
 }
 
-// textsOf returns a list of texts. A broken one is "" in it, so that indexes
-// are those of the list.
+func (d *decoder) commandOf(n *node) []string {
+	if n.kind != listNode || len(n.items) == 0 {
+		d.fail(n, `write a list: [program, argument]`, "command must be a list of texts")
+		return nil
+	}
+	out := make([]string, len(n.items))
+	for i, item := range n.items {
+		out[i], _ = d.exactTextOf(item, "command")
+	}
+	return out
+}
+
+// textsOf returns a list of texts, each once. A broken one is "" in it, so
+// that indexes are those of the list.
 func (d *decoder) textsOf(n *node, what string) []string {
 	if n.kind != listNode || len(n.items) == 0 {
 		d.fail(n, "write a list: [one, two]", "%s must be a list of texts", what)
@@ -339,7 +359,7 @@ func (d *decoder) textsOf(n *node, what string) []string {
 	first := map[string]int{}
 	for i, item := range n.items {
 		s, ok := d.textOf(item, what)
-		if line, dup := first[s]; ok && dup && what != "command" {
+		if line, dup := first[s]; ok && dup {
 			d.fail(item, "", "%s is already listed in line %d", quote(s), line)
 		}
 		first[s] = item.line
@@ -416,7 +436,11 @@ func (d *decoder) decodeWaivers(n *node, img Image) []Waiver {
 				d.fail(item, "a waiver says limit, until and reason", "the waiver has no %s", key)
 				continue
 			}
-			text, ok := d.textOf(v.value, key)
+			read := d.textOf
+			if key == "reason" {
+				read = d.exactTextOf // a reason may be folded over lines
+			}
+			text, ok := read(v.value, key)
 			if !ok {
 				continue
 			}
@@ -427,7 +451,10 @@ func (d *decoder) decodeWaivers(n *node, img Image) []Waiver {
 			case "until":
 				w.Until = d.decodeDate(v.value, text)
 			case "reason":
-				w.Reason = text
+				w.Reason = strings.Join(strings.Fields(text), " ")
+				if !printable(w.Reason) {
+					d.fail(v.value, "", "reason holds a control character")
+				}
 			}
 		}
 		out = append(out, w)
@@ -478,7 +505,7 @@ func (d *decoder) decodeSmoke(n *node) *Smoke {
 		s.HTTP = d.decodeSmokeHTTP(http.value)
 	}
 	if hasCommand {
-		s.Command = d.textsOf(command.value, "command")
+		s.Command = d.commandOf(command.value)
 	}
 	if v, ok := fields["timeout"]; ok {
 		if text, ok := d.textOf(v.value, "timeout"); ok {
@@ -514,7 +541,7 @@ func (d *decoder) decodeSmokeHTTP(n *node) *SmokeHTTP {
 		}
 	}
 	if v, ok := fields["body"]; ok {
-		h.Body, _ = d.textOf(v.value, "body")
+		h.Body, _ = d.exactTextOf(v.value, "body")
 	}
 	return h
 }

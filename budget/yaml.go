@@ -3,13 +3,15 @@ package budget
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	yaml "github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/scanner"
 	"github.com/goccy/go-yaml/token"
 )
 
@@ -20,7 +22,13 @@ const (
 	maxImages  = 1_000
 	maxLimits  = 10_000
 	maxNesting = 20
-	maxTokens  = 400_000
+	maxTokens  = 150_000
+	// maxKeys counts keys and list entries. It is low because the YAML library
+	// copies all the keys it has of a mapping for every further one.
+	maxKeys = 20_000
+	// maxBlank is low because the library reads the blank lines of a block of
+	// text again for every further one.
+	maxBlank = 200
 )
 
 type nodeKind int
@@ -53,8 +61,8 @@ type entry struct{ key, value *node }
 // one document, no anchors, aliases, tags or directives. All the mistakes of
 // the text come back as errors at their place.
 func (d *decoder) readYAML(src string) *node {
-	tokens := lexer.Tokenize(src)
-	if !d.plain(tokens) {
+	tokens, ok := d.scan(src)
+	if !ok || !d.plain(tokens) {
 		return nil
 	}
 	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
@@ -73,24 +81,42 @@ func (d *decoder) readYAML(src string) *node {
 		d.add(1, 1, "it needs at least a version and one image; `image-budget init` writes one", "the budget file is empty")
 		return nil
 	case len(bodies) > 1 || len(file.Docs) > 1:
-		line, col := 1, 1
-		if tk := bodies[len(bodies)-1].GetToken(); tk != nil {
-			line, col = tk.Position.Line, tk.Position.Column
+		if last := d.convert(bodies[len(bodies)-1], 0); last != nil {
+			d.fail(last, "keep one document in the file", "there is more than one YAML document")
 		}
-		d.add(line, col, "keep one document in the file", "a second YAML document begins here")
 		return nil
 	}
 	return d.convert(bodies[0], 0)
 }
 
+func (d *decoder) scan(src string) (token.Tokens, bool) {
+	var s scanner.Scanner
+	s.Init(src)
+	var tokens token.Tokens
+	for {
+		more, err := s.Scan()
+		tokens.Add(more...)
+		switch {
+		case errors.Is(err, io.EOF):
+			return tokens, true
+		case err != nil && len(more) > 0:
+			d.notYAML(more[len(more)-1].Position, err.Error())
+			return nil, false
+		case err != nil:
+			d.notYAML(nil, err.Error())
+			return nil, false
+		}
+		if len(tokens) > maxTokens {
+			d.add(1, 1, "", "the budget file has more than %d words and signs", maxTokens)
+			return nil, false
+		}
+	}
+}
+
 // plain refuses, before the parser sees them, the parts of YAML that make
 // parsers recurse, copy or guess.
 func (d *decoder) plain(tokens token.Tokens) bool {
-	if len(tokens) > maxTokens {
-		d.add(1, 1, "", "the budget file has more than %d words and signs", maxTokens)
-		return false
-	}
-	flow, onLine, line := 0, 0, 0
+	flow, onLine, line, keys := 0, 0, 0, 0
 	for _, tk := range tokens {
 		if tk.Position == nil {
 			continue
@@ -107,13 +133,20 @@ func (d *decoder) plain(tokens token.Tokens) bool {
 		case token.DirectiveType:
 			msg, hint = "YAML directives are not supported", "text that begins with % needs quotes"
 		case token.InvalidType:
-			msg = "this is not YAML"
-			if tk.Error != "" {
-				msg += ": " + tk.Error
+			d.notYAML(tk.Position, tk.Error)
+			return false
+		case token.MappingKeyType:
+			msg, hint = "a key with a question mark is not supported", "write `key: value`; text that begins with ? needs quotes"
+		case token.SequenceEntryType, token.MappingValueType:
+			if tk.Type == token.SequenceEntryType {
+				onLine++
 			}
-		case token.SequenceEntryType, token.MappingKeyType:
-			if onLine++; onLine > maxNesting {
+			keys++
+			switch {
+			case onLine > maxNesting:
 				msg = fmt.Sprintf("more than %d levels of nesting", maxNesting)
+			case keys > maxKeys:
+				msg = fmt.Sprintf("more than %d keys and list entries", maxKeys)
 			}
 		case token.SequenceStartType, token.MappingStartType:
 			if flow++; flow > maxNesting {
@@ -132,12 +165,29 @@ func (d *decoder) plain(tokens token.Tokens) bool {
 
 func (d *decoder) syntaxError(err error) {
 	var at yaml.Error
-	if errors.As(err, &at) && at.GetToken() != nil && at.GetToken().Position != nil {
-		pos := at.GetToken().Position
-		d.add(pos.Line, pos.Column, "", "this is not YAML: %s", at.GetMessage())
+	if errors.As(err, &at) && at.GetToken() != nil {
+		d.notYAML(at.GetToken().Position, at.GetMessage())
 		return
 	}
-	d.add(1, 1, "", "this is not YAML: %v", err)
+	d.notYAML(nil, err.Error())
+}
+
+// notYAML passes on what the library says, which may quote the source.
+func (d *decoder) notYAML(pos *token.Position, msg string) {
+	if pos == nil {
+		pos = &token.Position{Line: 1, Column: 1}
+	}
+	hint := ""
+	if strings.Contains(msg, "\t") {
+		msg, hint = strings.ReplaceAll(msg, "character '\t'", "a tab"), "indent with spaces: YAML takes no tabs"
+	}
+	msg = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, msg)
+	d.add(pos.Line, pos.Column, hint, "this is not YAML: %s", msg)
 }
 
 func (d *decoder) convert(n ast.Node, depth int) *node {
@@ -170,7 +220,14 @@ func (d *decoder) convert(n ast.Node, depth int) *node {
 	case *ast.MappingValueNode:
 		return d.convertMap(out, []*ast.MappingValueNode{n}, depth)
 	case *ast.MappingNode:
-		return d.convertMap(out, n.Values, depth)
+		if len(n.Values) > 0 && !n.IsFlowStyle {
+			return d.convertMap(out, n.Values, depth)
+		}
+		place := *out
+		if out = d.convertMap(out, n.Values, depth); out != nil {
+			out.line, out.col = place.line, place.col
+		}
+		return out
 	case *ast.SequenceNode:
 		out.kind = listNode
 		for _, v := range n.Values {
@@ -202,12 +259,11 @@ func (d *decoder) convertMap(out *node, values []*ast.MappingValueNode, depth in
 		if value == nil {
 			return nil
 		}
-		if value.kind == mapNode && len(value.entries) > 0 && value.line == key.line && value.col >= key.col {
-			// The library places a block mapping at its first colon.
-			first := value.entries[0].key
-			value.line, value.col = first.line, first.col
-		}
 		out.entries = append(out.entries, entry{key, value})
+	}
+	if len(out.entries) > 0 {
+		// The library places a block mapping at its first colon.
+		out.line, out.col = out.entries[0].key.line, out.entries[0].key.col
 	}
 	return out
 }
@@ -229,7 +285,15 @@ func (d *decoder) clean(src []byte) (string, bool) {
 	text := strings.TrimPrefix(string(src), "\ufeff")
 	text = strings.ReplaceAll(text, "\r\n", "\n")
 	d.lines = strings.Split(text, "\n")
+	blank := 0
 	for i, line := range d.lines {
+		if blank++; strings.TrimSpace(line) != "" {
+			blank = 0
+		}
+		if blank > maxBlank && i < len(d.lines)-1 {
+			d.add(i+1, 1, "", "more than %d blank lines in a row", maxBlank)
+			return "", false
+		}
 		col := 0
 		for rest := line; rest != ""; {
 			r, size := utf8.DecodeRuneInString(rest)

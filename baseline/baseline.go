@@ -1,0 +1,50 @@
+// Package baseline keeps what an image measured, to compare the next build
+// with: in a file, or in another image that is measured when it is needed.
+//
+// It stores and finds; it measures nothing itself, compares nothing and
+// decides nothing. What a [Store] returns has been read with bounds and adds
+// up; what it saves is complete or not there at all.
+package baseline
+
+import (
+	"context"
+	"errors"
+
+	"github.com/org/image-budget/footprint"
+)
+
+// Key says which baseline is meant.
+type Key struct {
+	// Image is the image's id in the budget file. It may hold any UTF-8.
+	Image string
+	// Platform is os/arch[/variant]. For Load it may be "" where the image
+	// has a baseline for one platform alone.
+	Platform string
+	// Commit is the commit to compare with, where a store has several.
+	Commit string
+}
+
+// Found is a stored baseline.
+type Found struct {
+	Image *footprint.Image
+	Meta  footprint.Meta
+	// Distance is how many commits it is older than the one asked for.
+	Distance int
+}
+
+// Store is a place for baselines. Its methods may be called at the same time.
+type Store interface {
+	// Load returns the baseline of a key. That there is none is
+	// [ErrNotFound], in an error that says what there is.
+	Load(ctx context.Context, key Key) (*Found, error)
+	// Save puts a baseline in the place of the one with the same key. It is
+	// [ErrReadOnly] where nothing can be saved.
+	Save(ctx context.Context, key Key, img *footprint.Image, meta footprint.Meta) error
+}
+
+var (
+	// ErrNotFound is in the error of a Load that found no baseline.
+	ErrNotFound = errors.New("no baseline")
+	// ErrReadOnly is in the error of a Save to a store that keeps nothing.
+	ErrReadOnly = errors.New("this baseline cannot be saved to")
+)

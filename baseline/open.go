@@ -1,0 +1,118 @@
+package baseline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/org/image-budget/footprint"
+)
+
+// Options are what stores need from their caller.
+type Options struct {
+	// Dir is the directory that a relative file:PATH starts from, "" for the
+	// current one.
+	Dir string
+	// Measure measures the image of image:REF. It wraps [ErrNotFound] in its
+	// error if there is no such image.
+	Measure func(ctx context.Context, ref string, key Key) (*footprint.Image, error)
+}
+
+const forms = "file:PATH, image:REF or none"
+
+// later are the stores that are planned.
+var later = []string{"branch", "registry", "build"}
+
+// Open makes the store that a spec names: file:PATH, image:REF or none. It
+// reads nothing yet. Errors say what can be written instead.
+func Open(spec string, opt Options) (Store, error) {
+	if spec == "none" {
+		return none{}, nil
+	}
+	if strings.TrimSpace(spec) == "" {
+		return nil, fmt.Errorf("the baseline is empty; write %s", forms)
+	}
+	scheme, rest, hasColon := strings.Cut(spec, ":")
+	switch {
+	case slices.Contains(later, scheme):
+		return nil, fmt.Errorf("baselines in %s are not there yet; write %s", scheme, forms)
+	case hasColon && (scheme == "file" || scheme == "image") && strings.TrimSpace(rest) == "":
+		return nil, fmt.Errorf("baseline %q names nothing after the colon; write %s", spec, forms)
+	case hasColon && strings.ContainsRune(rest, 0):
+		return nil, fmt.Errorf("baseline %q holds a zero byte", clip(spec))
+	case hasColon && scheme == "file":
+		return openFile(opt.Dir, rest), nil
+	case hasColon && scheme == "image":
+		if opt.Measure == nil {
+			return nil, errors.New("internal error: there is nothing to measure image:REF with")
+		}
+		return image{ref: rest, measure: opt.Measure}, nil
+	}
+	return nil, fmt.Errorf("baseline %q is none that I know%s; write %s", clip(spec), meant(spec, scheme, hasColon), forms)
+}
+
+func openFile(dir, path string) *file {
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(dir, path)
+	}
+	return &file{path: filepath.Clean(path)}
+}
+
+// meant guesses what a spec was meant to be.
+func meant(spec, scheme string, hasColon bool) string {
+	guess := ""
+	switch {
+	case strings.HasSuffix(spec, ".json"):
+		guess = "file:" + strings.TrimPrefix(strings.TrimPrefix(spec, scheme+":"), "//")
+		if !hasColon {
+			guess = "file:" + spec
+		}
+	case hasColon && near(scheme, "file"):
+		guess = "file" + strings.TrimPrefix(spec, scheme)
+	case hasColon && near(scheme, "image"):
+		guess = "image" + strings.TrimPrefix(spec, scheme)
+	case !hasColon && near(spec, "none"):
+		guess = "none"
+	case strings.Contains(spec, "/") || hasColon:
+		guess = "image:" + strings.TrimPrefix(spec, "docker://")
+	default:
+		return ""
+	}
+	return fmt.Sprintf(" (did you mean %q?)", clip(guess))
+}
+
+// near tells whether a is b with one or two slips of the keyboard.
+func near(a, b string) bool {
+	a = strings.ToLower(a)
+	if len(a) > len(b)+2 {
+		return false
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			above := row[j+1]
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			row[j+1] = min(diagonal+cost, above+1, row[j]+1)
+			diagonal = above
+		}
+	}
+	return row[len(b)] <= 2
+}
+
+func clip(s string) string {
+	if len(s) > 100 {
+		return s[:100] + "…"
+	}
+	return s
+}

@@ -2,7 +2,6 @@ package report
 
 import (
 	"cmp"
-	"path"
 	"slices"
 	"strings"
 
@@ -67,54 +66,58 @@ func heaviestDirs(dirs []footprint.Dir, n int) []branch {
 	return out
 }
 
-// growTree sums every directory into all that are above it.
+// growTree hangs every directory below the nearest one above it that is listed,
+// and sums what is below. It is linear in the length of the paths, which may be
+// as deep as their author likes.
 func growTree(dirs []footprint.Dir) *branch {
-	nodes := map[string]*branch{"/": {path: "/"}}
-	var node func(p string) *branch
-	listed := map[string]bool{}
-	for _, d := range dirs {
-		listed[d.Path] = true
-	}
-	node = func(p string) *branch {
-		for p != "/" && !listed[p] {
-			p = parentOf(p)
+	sorted := slices.SortedStableFunc(slices.Values(dirs), func(a, b footprint.Dir) int { return comparePaths(a.Path, b.Path) })
+	root := &branch{path: "/"}
+	var nodes, parents []*branch
+	above := []*branch{root}
+	for _, d := range sorted {
+		if d.Path == "/" {
+			root.bytes, root.files = root.bytes+d.Bytes, root.files+d.Files
+			continue
 		}
-		if b := nodes[p]; b != nil {
-			return b
+		for len(above) > 1 && !strings.HasPrefix(d.Path, above[len(above)-1].path+"/") {
+			above = above[:len(above)-1]
 		}
-		b := &branch{path: p}
-		nodes[p] = b
-		up := node(parentOf(p))
-		up.below = append(up.below, b)
-		return b
+		b := &branch{path: d.Path, bytes: d.Bytes, files: d.Files}
+		nodes, parents = append(nodes, b), append(parents, above[len(above)-1])
+		above = append(above, b)
 	}
-	for _, d := range dirs {
-		node(d.Path)
-		for p := d.Path; ; p = parentOf(p) {
-			if b := nodes[p]; b != nil {
-				b.bytes += d.Bytes
-				b.files += d.Files
-			}
-			if p == "/" {
-				break
-			}
-		}
+	// Parents come before their children, so that sums go up from the end.
+	for i := len(nodes) - 1; i >= 0; i-- {
+		parents[i].bytes += nodes[i].bytes
+		parents[i].files += nodes[i].files
+		parents[i].below = append(parents[i].below, nodes[i])
 	}
-	for _, b := range nodes {
+	for _, b := range append(nodes, root) {
 		slices.SortFunc(b.below, func(x, y *branch) int {
 			return cmp.Or(cmp.Compare(y.bytes, x.bytes), cmp.Compare(x.path, y.path))
 		})
 	}
-	collapseAll(nodes["/"])
-	return nodes["/"]
+	collapseAll(root)
+	return root
 }
 
-// parentOf is the directory above; everything that is not below "/" is in "/".
-func parentOf(p string) string {
-	if up := path.Dir(p); strings.HasPrefix(up, "/") && len(up) < len(p) {
-		return up
+// comparePaths orders paths so that everything below a directory follows it.
+func comparePaths(a, b string) int {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
 	}
-	return "/"
+	a, b = a[n:], b[n:]
+	rank := func(s string) int {
+		switch {
+		case s == "":
+			return -1
+		case s[0] == '/':
+			return 0
+		}
+		return 1 + int(s[0])
+	}
+	return cmp.Compare(rank(a), rank(b))
 }
 
 // collapse skips directories of which one child holds nearly everything.

@@ -137,6 +137,15 @@ func (f figure) texts() (was, now, change string) {
 	return was, now, change
 }
 
+// percent is the change as a share, "" where it says nothing: a layer more is a
+// layer more.
+func (f figure) percent(decimals int) string {
+	if !f.compared || f.metric == footprint.LayerCount {
+		return ""
+	}
+	return percentOf(f.now-f.was, f.was, decimals)
+}
+
 // percentOf prints a change as a share of what was there before, with at most
 // one decimal; "" for no change, for more than ten times as much, and for
 // decimals < 0.
@@ -213,12 +222,12 @@ func state(c budget.Check) string {
 }
 
 // rule is the limit as the budget says it: "max 120 MB", "growth 5%".
-func rule(c budget.Check) string {
+func rule(c budget.Check, q quote) string {
 	switch {
 	case c.Kind == budget.KindForbid:
 		return "forbidden"
 	case c.Kind == budget.KindGrowth && c.Rule != "":
-		return strings.ReplaceAll(c.Rule, ".0 ", " ")
+		return q(strings.ReplaceAll(c.Rule, ".0 ", " "))
 	}
 	return string(c.Kind) + " " + amount(c, c.Allowed)
 }
@@ -261,16 +270,14 @@ func place(o *footprint.Origin) string {
 	if o == nil || o.File == "" {
 		return ""
 	}
-	return o.File + ":" + strconv.Itoa(o.Start)
+	return legible(o.File) + ":" + strconv.Itoa(o.Start)
 }
 
 // short is the form of a commit or digest that people recognise.
 func short(hash string) string {
-	if algorithm, hex, ok := strings.Cut(hash, ":"); ok && len(hex) > 12 {
-		return algorithm + ":" + hex[:12]
+	hash = legible(hash)
+	if algorithm, hex, ok := strings.Cut(hash, ":"); ok {
+		return algorithm + ":" + cutRune(hex, 12)
 	}
-	if len(hash) > 7 && !strings.Contains(hash, ":") {
-		return hash[:7]
-	}
-	return hash
+	return cutRune(hash, 7)
 }

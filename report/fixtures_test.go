@@ -182,7 +182,7 @@ func richDelta(base, head *footprint.Image) *footprint.Delta {
 }
 
 func judged(img *report.Image, b budget.Image) report.Image {
-	img.Verdict = b.Evaluate(budget.Input{Head: img.Head, Base: img.Base, Now: today, State: budget.BaselineState(img.Baseline.Status)})
+	img.Verdict = b.Evaluate(budget.Input{Head: img.Head, Base: img.Base, Reason: img.Baseline.Reason, Now: today, State: budget.BaselineState(img.Baseline.Status)})
 	return *img
 }
 

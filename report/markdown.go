@@ -223,17 +223,6 @@ func (m *markdown) headline() string {
 	return emoji(budget.Pass) + " " + goodHeadline(first)
 }
 
-// with returns the images with a status.
-func (m *markdown) with(status budget.Status) []*Image {
-	var out []*Image
-	for i := range m.Images {
-		if m.Images[i].Verdict.Status == status {
-			out = append(out, &m.Images[i])
-		}
-	}
-	return out
-}
-
 // badHeadline names the worst of a single image, or counts several.
 func (m *markdown) badHeadline(bad []*Image, status budget.Status) string {
 	same := true

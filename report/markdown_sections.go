@@ -105,28 +105,28 @@ func (m *markdown) figureRows(img *Image) []string {
 		if c.Kind != budget.KindForbid && c.Status != budget.NotMeasured {
 			now = amount(c, c.Actual)
 		}
-		rows = append(rows, tableRow(inCell(img.title())+" "+inCell(subjectOf(c)), prose(img.Head.Platform), "", now, "", rule(c), emoji(c.Status)+" "+state(c)))
+		rows = append(rows, tableRow(inCell(img.title())+" "+inCell(subjectOf(c)), prose(img.Head.Platform), "", now, "", rule(c, prose), emoji(c.Status)+" "+state(c)))
 	}
 	return rows
 }
 
 func (m *markdown) figureRow(img *Image, f figure, limits []budget.Check) string {
 	was, now, change := f.texts()
-	if share := percentOf(f.now-f.was, f.was, 1); f.compared && share != "" {
+	if share := f.percent(1); share != "" {
 		change += " (" + strings.ReplaceAll(share, "<", "&lt;") + ")"
 	}
 	if !f.compared {
 		was, change = "–", "–"
 	}
 	if !f.known {
-		now = "not measured"
+		now = "–"
 	}
 	var rules, states []string
 	for _, c := range limits {
-		rules, states = append(rules, rule(c)), append(states, emoji(c.Status)+" "+state(c))
-		if c.Status == budget.Fail {
-			now = "**" + strings.Trim(now, "*") + "**"
-		}
+		rules, states = append(rules, rule(c, prose)), append(states, emoji(c.Status)+" "+state(c))
+	}
+	if c := binding(limits); c != nil && c.Status == budget.Fail {
+		now = "**" + now + "**"
 	}
 	if len(states) == 0 && m.Kind == Check {
 		rules, states = []string{"–"}, []string{"no limit"}
@@ -258,15 +258,17 @@ func (m *markdown) remarks() section {
 		if m.several() {
 			name = inText(img.title()) + ": "
 		}
+		blind := false
 		for _, c := range img.Verdict.Checks {
 			if text := remark(c, prose); text != "" {
 				p.rows = append(p.rows, "- "+name+text+"\n")
 			}
+			blind = blind || c.Blind
 		}
 		for _, note := range img.Verdict.Notes {
 			p.rows = append(p.rows, "- "+name+prose(note)+"\n")
 		}
-		if img.Baseline.Status == string(budget.BaselineNotComparable) {
+		if img.Baseline.Status == string(budget.BaselineNotComparable) && !blind {
 			p.rows = append(p.rows, "- "+name+baselineWords(img.Baseline, prose)+"\n")
 		}
 	}
@@ -440,6 +442,10 @@ func layerPair(c footprint.LayerChange, unit string) (was, now string) {
 // checks lists every check, those that passed too.
 func (m *markdown) checks() section {
 	s := section{name: "checks", noun: "check", rank: 3}
+	if m.several() {
+		// The table has the verdicts; what explains the bad ones comes first.
+		s.rank = 9
+	}
 	total, passed := 0, 0
 	for _, img := range m.ranked() {
 		if len(img.Verdict.Checks) == 0 {
@@ -455,7 +461,11 @@ func (m *markdown) checks() section {
 		}
 		s.parts = append(s.parts, p)
 	}
-	return details(fmt.Sprintf("Checks: %d, of which %d passed", total, passed), s)
+	summary := fmt.Sprintf("Checks: %d, of which %d passed", total, passed)
+	if passed == total {
+		summary = fmt.Sprintf("Checks: %d, all passed", total)
+	}
+	return details(summary, s)
 }
 
 func checkRow(c budget.Check) string {
@@ -483,7 +493,7 @@ func checkRow(c budget.Check) string {
 		}
 		status += ": " + strings.Join(names[:min(3, len(names))], ", ")
 	}
-	return tableRow(inCell(c.Limit), rule(c), actual, headroom, status)
+	return tableRow(inCell(c.Limit), rule(c, prose), actual, headroom, status)
 }
 
 // packages lists packages that came, went or changed.
@@ -530,13 +540,19 @@ func (m *markdown) paths() section {
 	return details(fmt.Sprintf("Paths that changed: %s unpacked", sum.Signed()), s)
 }
 
+// wasteful tells whether the waste of an image is worth a table: where something
+// is wrong, or from one byte in a hundred on.
+func (img *Image) wasteful() bool {
+	return img.urgency() < 2 || img.changed() && img.Head.Metrics.Wasted > img.Head.Metrics.Unpacked/100
+}
+
 // waste says which layers ship what no container can see.
 func (m *markdown) waste() section {
 	s := section{name: "wasted bytes", noun: "place", rank: 5}
 	var sum footprint.Bytes
 	for _, img := range m.ranked() {
 		head := img.Head
-		if head.Metrics.Has&footprint.HasFiles == 0 || head.Metrics.Wasted == 0 || m.Kind == Check && img.urgency() > 2 {
+		if head.Metrics.Has&footprint.HasFiles == 0 || m.Kind == Check && !img.wasteful() {
 			continue
 		}
 		p := part{head: m.about(img) + tableHead(">wasted (unpacked)", "under", "what happened", "shipped by", "hidden by")}
@@ -564,7 +580,7 @@ func (m *markdown) largest() section {
 		img := &m.Images[i]
 		p := part{head: m.about(img) + tableHead("directory or file", ">files", ">size (unpacked)")}
 		for _, d := range heaviestDirs(img.Head.Dirs, maxTree) {
-			p.rows = append(p.rows, tableRow(inCell(strings.TrimSuffix(d.path, "/")+"/"), count(int64(d.files)), d.bytes.String()))
+			p.rows = append(p.rows, tableRow(inCell(strings.TrimSuffix(legible(d.path), "/")+"/"), count(int64(d.files)), d.bytes.String()))
 		}
 		for _, f := range img.LargestFiles {
 			p.rows = append(p.rows, tableRow(inCell(f.Path), "", f.Size.String()))

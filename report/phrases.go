@@ -152,7 +152,7 @@ func (img *Image) acceptances(q quote) []acceptance {
 			if c.Status != status || c.Pos.Line == 0 {
 				continue
 			}
-			a := acceptance{verb: "raise", key: q("images." + img.title() + "." + c.Limit), at: q(fmt.Sprintf("%s:%d", c.Pos.File, c.Pos.Line)), pos: c.Pos}
+			a := acceptance{verb: "raise", key: q("images." + legible(img.title()) + "." + legible(c.Limit)), at: q(fmt.Sprintf("%s:%d", legible(c.Pos.File), c.Pos.Line)), pos: c.Pos}
 			switch {
 			case c.Kind == budget.KindForbid:
 				a.verb = "remove"
@@ -288,7 +288,7 @@ func (img *Image) shrunk() []shrinkage {
 // pathName marks directories with a slash at the end.
 func pathName(p footprint.PathChange, q quote) string {
 	if p.Dir && p.Path != "/" {
-		return q(p.Path + "/")
+		return q(legible(p.Path) + "/")
 	}
 	return q(p.Path)
 }

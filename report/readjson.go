@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"time"
 
@@ -88,8 +89,8 @@ func (doc documentJSON) report() (*Report, error) {
 	if doc.BlobBytesRead < 0 || doc.BlobBytesRead > maxTotal || doc.LayersRead < 0 || doc.LayersKnown < 0 {
 		return nil, errors.New("a negative or absurd number of bytes or layers read")
 	}
-	if !slices.Contains([]Kind{Check, Inspect, Diff}, doc.Kind) {
-		return nil, fmt.Errorf("an unknown kind %q", clipped(string(doc.Kind)))
+	if err := words(doc.Kind, Check, Inspect, Diff); err != nil {
+		return nil, err
 	}
 	out := &Report{
 		Kind: doc.Kind, Tool: doc.Tool, Status: doc.Status,
@@ -109,6 +110,15 @@ func (doc documentJSON) report() (*Report, error) {
 		return nil, fmt.Errorf("its status is %q, that of its images %q", clipped(string(out.Status)), worst)
 	}
 	return out, nil
+}
+
+// words refuses a word that is none of those a report consists of: they are
+// shown without being quoted.
+func words[T ~string](got T, known ...T) error {
+	if !slices.Contains(known, got) {
+		return fmt.Errorf("an unknown word %q", clipped(string(got)))
+	}
+	return nil
 }
 
 // clipped shortens a foreign word for an error message.
@@ -155,6 +165,9 @@ func (j *imageJSON) check(layers int) error {
 	var indexes []int
 	for _, f := range j.DeadFiles {
 		sizes, indexes = append(sizes, f.Bytes), append(indexes, f.In, f.By)
+		if err := checkFate(f.Fate); err != nil {
+			return err
+		}
 	}
 	for _, p := range j.Packages {
 		sizes, indexes = append(sizes, p.Bytes), append(indexes, p.Layer)
@@ -225,7 +238,7 @@ func (j *footprintJSON) image() (*footprint.Image, error) {
 		img.Layers = append(img.Layers, layer)
 	}
 	for _, d := range j.Dead {
-		if err := errors.Join(plausible(d.Bytes, footprint.Bytes(d.Files)), inRange(len(img.Layers), d.In, d.By)); err != nil {
+		if err := errors.Join(plausible(d.Bytes, footprint.Bytes(d.Files)), inRange(len(img.Layers), d.In, d.By), checkFate(d.Fate)); err != nil {
 			return nil, err
 		}
 	}
@@ -279,12 +292,20 @@ func (j *imageJSON) readVerdict(img *Image) error {
 }
 
 func (j *checkJSON) check() (budget.Check, error) {
-	known := []budget.Status{budget.Pass, budget.Warn, budget.Fail, budget.Waived, budget.NotMeasured}
-	if !slices.Contains(known, j.Status) {
-		return budget.Check{}, fmt.Errorf("an unknown status %q", clipped(string(j.Status)))
+	if err := words(j.Status, budget.Pass, budget.Warn, budget.Fail, budget.Waived, budget.NotMeasured); err != nil {
+		return budget.Check{}, err
 	}
-	if !slices.Contains([]budget.Unit{budget.UnitBytes, budget.UnitCount}, j.Unit) {
-		return budget.Check{}, fmt.Errorf("an unknown unit %q", clipped(string(j.Unit)))
+	if err := words(j.Unit, budget.UnitBytes, budget.UnitCount); err != nil {
+		return budget.Check{}, err
+	}
+	if err := words(j.Kind, budget.KindMax, budget.KindWarn, budget.KindGrowth, budget.KindForbid); err != nil {
+		return budget.Check{}, err
+	}
+	if err := words(j.Scope, budget.ScopeImage, budget.ScopeOwn, budget.ScopePath, budget.ScopePackage, budget.ScopeForbid); err != nil {
+		return budget.Check{}, err
+	}
+	if err := words(j.Metric, append(footprint.AllMetrics(), "")...); err != nil {
+		return budget.Check{}, err
 	}
 	if len(j.Examples) > maxEntries {
 		return budget.Check{}, fmt.Errorf("a list of more than %d entries", maxEntries)
@@ -324,9 +345,8 @@ func (j *posJSON) pos() budget.Pos {
 
 func (j *imageJSON) readBaseline(img *Image) error {
 	b := j.Baseline
-	known := []string{string(budget.BaselineFound), string(budget.BaselineNone), string(budget.BaselineNotComparable)}
-	if !slices.Contains(known, b.Status) {
-		return fmt.Errorf("an unknown state %q of the baseline", clipped(b.Status))
+	if err := words(budget.BaselineState(b.Status), budget.BaselineFound, budget.BaselineNone, budget.BaselineNotComparable); err != nil {
+		return fmt.Errorf("the state of the baseline: %w", err)
 	}
 	if b.Distance < 0 {
 		return fmt.Errorf("a baseline %d commits away", b.Distance)
@@ -394,6 +414,9 @@ func (j *layerChangeJSON) change(img *Image) (footprint.LayerChange, error) {
 		}
 		return &layers[*index], nil
 	}
+	if err := checkChange(j.Change); err != nil {
+		return out, err
+	}
 	var err, err2 error
 	out.Old, err = pick(img.Base.Layers, j.Old)
 	out.New, err2 = pick(img.Head.Layers, j.New)
@@ -407,18 +430,21 @@ func checkDelta(d *footprint.Delta, layers int) error {
 	sizes := []footprint.Bytes{d.Compressed, d.Unpacked, d.Final, d.Parts.Base, d.Parts.Packages, d.Parts.Files, d.Parts.Wasted}
 	for _, p := range d.Packages {
 		sizes = append(sizes, p.Bytes)
+		if err := checkChange(p.Change); err != nil {
+			return err
+		}
 	}
 	for _, p := range d.Paths {
 		if p.Bytes != p.New-p.Old || p.Files < 0 {
 			return fmt.Errorf("a path that changed by %d bytes from %d to %d", p.Bytes, p.Old, p.New)
 		}
-		if err := errors.Join(plausible(p.Old, p.New), inRange(layers, p.Layer)); err != nil {
+		if err := errors.Join(plausible(p.Old, p.New), inRange(layers, p.Layer), checkChange(p.Change)); err != nil {
 			return err
 		}
 	}
 	for _, c := range d.Causes {
 		sizes = append(sizes, c.Bytes)
-		if err := inRange(layers, c.Layer); err != nil {
+		if err := errors.Join(inRange(layers, c.Layer), checkCause(c)); err != nil {
 			return err
 		}
 	}
@@ -428,4 +454,27 @@ func checkDelta(d *footprint.Delta, layers int) error {
 		}
 	}
 	return nil
+}
+
+func checkChange(c footprint.Change) error {
+	return words(c, footprint.Same, footprint.Added, footprint.Removed, footprint.Changed)
+}
+
+func checkFate(f footprint.Fate) error {
+	return words(f, footprint.Deleted, footprint.Replaced, footprint.Rewritten)
+}
+
+// label is what a well-known directory is called.
+var label = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 _/.+-]{0,60}$`)
+
+func checkCause(c footprint.Cause) error {
+	if c.Fate != "" {
+		if err := checkFate(c.Fate); err != nil {
+			return err
+		}
+	}
+	if c.Label != "" && !label.MatchString(c.Label) {
+		return fmt.Errorf("an unknown label %q", clipped(c.Label))
+	}
+	return errors.Join(words(c.Metric, footprint.AllMetrics()...), checkChange(c.Change))
 }

@@ -46,12 +46,40 @@ func Terminal(w io.Writer, r *Report, opt TerminalOptions) error {
 	s.blank()
 	if len(r.Images) > 1 && r.Kind == Check {
 		s.prose(0, tintOf(r.Status), summary(r))
+		for _, status := range []budget.Status{budget.Fail, budget.Warn} {
+			s.names(r.with(status), status)
+		}
 	}
 	for _, note := range r.Notes {
 		s.prose(0, faint, plainName(note))
 	}
 	s.prose(0, faint, readWords(r))
 	return s.writeTo(w)
+}
+
+// maxNames is how many images are named once more below all of them.
+const maxNames = 20
+
+// names lists the images with a status, since their own lines are far above.
+func (s *sheet) names(images []*Image, status budget.Status) {
+	for i, img := range images {
+		if i == maxNames {
+			s.row(2, cell{fmt.Sprintf("and %d more", len(images)-i), faint})
+			return
+		}
+		s.row(2, cell{sign(status) + " ", tintOf(status)}, cell{plainName(img.title()), plain}, cell{"  " + plainName(img.Head.Platform), faint})
+	}
+}
+
+// with returns the images with a status.
+func (r *Report) with(status budget.Status) []*Image {
+	var out []*Image
+	for i := range r.Images {
+		if r.Images[i].Verdict.Status == status {
+			out = append(out, &r.Images[i])
+		}
+	}
+	return out
 }
 
 // summary says how many images keep to their budget.

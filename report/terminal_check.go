@@ -26,7 +26,7 @@ func (s *sheet) metrics(figures []figure) {
 	for i, f := range figures {
 		s.line(2, metricColumns, widths, rows[i])
 		for _, c := range f.checks {
-			s.row(4, cell{sign(c.Status) + " " + state(c), tintOf(c.Status)}, cell{", " + rule(c), plain})
+			s.row(4, cell{sign(c.Status) + " " + state(c), tintOf(c.Status)}, cell{", " + rule(c, plainName), plain})
 		}
 	}
 }
@@ -43,7 +43,7 @@ func metricRows(figures []figure, decimals int) [][]cell {
 				rows = append(rows, row)
 				row = make([]cell, len(metricColumns))
 			}
-			row[6], row[7] = cell{rule(c), plain}, cell{sign(c.Status) + " " + state(c), tintOf(c.Status)}
+			row[6], row[7] = cell{rule(c, plainName), plain}, cell{sign(c.Status) + " " + state(c), tintOf(c.Status)}
 		}
 		rows = append(rows, row)
 	}
@@ -55,14 +55,14 @@ func figureRow(f figure, decimals int) []cell {
 	was, now, change := f.texts()
 	row := make([]cell, len(metricColumns))
 	row[0].text = f.label()
-	row[3] = cell{"not measured", faint}
+	row[3] = cell{"–", faint}
 	if f.known {
 		row[3] = cell{now, bold}
 	}
 	if f.compared {
 		row[1], row[2] = cell{was, faint}, cell{"→", faint}
 		row[4] = cell{change, changeTint(f.now - f.was)}
-		row[5] = cell{percentOf(f.now-f.was, f.was, decimals), faint}
+		row[5] = cell{f.percent(decimals), faint}
 	}
 	return row
 }
@@ -99,7 +99,7 @@ func (s *sheet) otherChecks(img *Image) {
 			if c.Kind != budget.KindForbid && c.Status != budget.NotMeasured {
 				actual = amount(c, c.Actual)
 			}
-			rows = append(rows, []cell{{plainName(subjectOf(c)), plain}, {actual, bold}, {rule(c), plain}, {sign(c.Status) + " " + state(c), tintOf(c.Status)}})
+			rows = append(rows, []cell{{plainName(subjectOf(c)), plain}, {actual, bold}, {rule(c, plainName), plain}, {sign(c.Status) + " " + state(c), tintOf(c.Status)}})
 		}
 		widths := s.fit(2, columns, rows)
 		for i, c := range checks {

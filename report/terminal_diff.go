@@ -34,12 +34,8 @@ func (s *sheet) diff(img *Image) {
 	s.prose(0, faint, method(img.Head.Metrics))
 }
 
-func reference(img *footprint.Image) string {
-	if img.Reference != "" {
-		return img.Reference
-	}
-	return cmp.Or(img.Name, "image")
-}
+// reference is an image as the user wrote it.
+func reference(img *footprint.Image) string { return cmp.Or(img.Reference, "image") }
 
 // parts writes where the change of the unpacked size comes from, and the sum.
 func (s *sheet) parts(d *footprint.Delta) {
@@ -204,9 +200,13 @@ func (s *sheet) packages(changes []footprint.PackageChange) {
 			rows = append(rows, []cell{{}, {}, {fmt.Sprintf("%d more", len(changes)-maxPaths), faint}, {}})
 			break
 		}
-		rows = append(rows, []cell{{changeSign(p.Change), plain}, {p.Bytes.Signed(), changeTint(int64(p.Bytes))}, {plainName(p.Ecosystem + ":" + p.Name), plain}, {versions(p, plainName), faint}})
+		rows = append(rows, []cell{{changeSign(p.Change), plain}, {p.Bytes.Signed(), changeTint(int64(p.Bytes))}, {plainName(packageName(p)), plain}, {versions(p, plainName), faint}})
 	}
 	s.table(2, []column{{}, {right: true}, {flex: true}, {flex: true}}, rows)
+}
+
+func packageName(p footprint.PackageChange) string {
+	return legible(p.Ecosystem) + ":" + legible(p.Name)
 }
 
 // versions says which version came, went or replaced another.

@@ -41,8 +41,13 @@ type column struct {
 	right, flex, tight bool
 }
 
-func (c column) gap() int {
-	if c.tight {
+// gapAfter is the space behind a column: none behind an empty one, the full one
+// if what a tight column leans on is empty.
+func gapAfter(columns []column, widths []int, i int) int {
+	switch {
+	case widths[i] == 0 || i == len(widths)-1:
+		return 0
+	case columns[i].tight && widths[i+1] > 0:
 		return 1
 	}
 	return gap
@@ -126,9 +131,7 @@ func (s *sheet) line(indent int, columns []column, widths []int, row []cell) {
 		} else {
 			cells = append(cells, c, pad)
 		}
-		if i < len(row)-1 && widths[i] > 0 {
-			cells = append(cells, cell{text: strings.Repeat(" ", columns[i].gap())})
-		}
+		cells = append(cells, cell{text: strings.Repeat(" ", gapAfter(columns, widths, i))})
 	}
 	s.row(indent, cells...)
 }
@@ -158,16 +161,16 @@ func (s *sheet) fit(indent int, columns []column, rows [][]cell) []int {
 	return widths
 }
 
-// total is the width of a table with these columns; empty ones take no gap.
+// total is the width of a table with these columns.
 func total(columns []column, widths []int) int {
-	sum, last := 0, 0
+	sum, trailing := 0, 0
 	for i, w := range widths {
 		if w > 0 {
-			last = columns[i].gap()
-			sum += w + last
+			trailing = gapAfter(columns, widths, i)
+			sum += w + trailing
 		}
 	}
-	return sum - last
+	return sum - trailing
 }
 
 func (s *sheet) writeTo(w io.Writer) error {

@@ -1,0 +1,259 @@
+package report_test
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/org/image-budget/budget"
+	"github.com/org/image-budget/footprint"
+	"github.com/org/image-budget/report"
+)
+
+var update = flag.Bool("update", false, "write the golden files again")
+
+// cases are the reports whose look is kept in testdata.
+func cases(t testing.TB) map[string]*report.Report {
+	inspect, diff := rich(t), rich(t)
+	inspect.Kind, diff.Kind = report.Inspect, report.Diff
+	for _, r := range []*report.Report{inspect, diff} {
+		r.Images[0].Verdict, r.Status, r.Run = budget.Verdict{Status: budget.Pass}, budget.Pass, report.Run{}
+	}
+	inspect.Images[0].Base, inspect.Images[0].Delta, inspect.Images[0].Baseline = nil, nil, report.Baseline{Status: "none"}
+	return map[string]*report.Report{
+		"over": rich(t), "inspect": inspect, "diff": diff, "fine": fine(t), "shrunk": shrunk(t), "no-baseline": noBaseline(t), "manifest-only": manifestOnly(t),
+		"not-comparable": notComparable(t), "waived": waived(t), "estimated": estimated(t), "no-budget": noBudget(t), "many-images": many(t, 200), "platforms": platforms(t),
+	}
+}
+
+const simpleBudget = `version: 1
+baseline: file:size.json
+images:
+  web:
+    image: ghcr.io/acme/web:edge
+    limits:
+      compressed: {max: 120MB, growth: 5%}
+`
+
+func found() report.Baseline {
+	return report.Baseline{Status: "found", From: "file:size.json", Commit: "1a2b3c4d5e6f71a2b3c4d5e6f71a2b3c4d5e6f7a"}
+}
+
+// near is an image that differs little from oldImage.
+func near(more footprint.Bytes) *footprint.Image {
+	img := oldImage()
+	img.Reference = "ghcr.io/acme/web:edge"
+	img.Layers[5].Compressed += more
+	split(img, 2)
+	return img
+}
+
+func fine(t testing.TB) *report.Report {
+	head, base := near(104_200), oldImage()
+	img := report.Image{Head: head, Base: base, Delta: delta(base, head), Baseline: found()}
+	r := wrap(judged(&img, parseBudget(t, simpleBudget)))
+	r.BlobBytesRead, r.LayersRead, r.LayersKnown = 0, 0, 6
+	return r
+}
+
+func shrunk(t testing.TB) *report.Report {
+	base, head := newImage(), oldImage()
+	d := delta(base, head)
+	d.Paths = []footprint.PathChange{
+		{Path: "/root/.npm/_cacache", Change: footprint.Removed, Dir: true, Old: 8_400_000, Bytes: -8_400_000, Files: 518, Layer: -1},
+		{Path: "/app/.git", Change: footprint.Removed, Dir: true, Old: 7_300_000, Bytes: -7_300_000, Files: 300, Layer: -1},
+	}
+	img := report.Image{Head: head, Base: base, Delta: d, Baseline: found()}
+	return wrap(judged(&img, parseBudget(t, simpleBudget)))
+}
+
+func noBaseline(t testing.TB) *report.Report {
+	img := report.Image{Head: oldImage(), Baseline: report.Baseline{Status: "none", From: "file:size.json"}}
+	return wrap(judged(&img, parseBudget(t, simpleBudget)))
+}
+
+// withoutFiles forgets everything that only reading layers tells.
+func withoutFiles(img *footprint.Image) *footprint.Image {
+	img.Dead, img.DeadFiles, img.Dirs, img.Paths = nil, nil, nil, nil
+	for i := range img.Layers {
+		l := &img.Layers[i]
+		l.Unpacked, l.Wasted, l.Files, l.Has = 0, 0, 0, compressed
+	}
+	for _, m := range []*footprint.Metrics{&img.Metrics, &img.Base.Metrics, img.Own} {
+		m.Unpacked, m.Final, m.Wasted, m.Files, m.Has = 0, 0, 0, 0, compressed
+	}
+	return img
+}
+
+func manifestOnly(t testing.TB) *report.Report {
+	base, head := withoutFiles(oldImage()), withoutFiles(newImage())
+	head.Metrics.Update, head.Metrics.Has = 85_300_000, compressed|footprint.HasUpdate
+	d := delta(base, head)
+	d.Unpacked, d.Final, d.Parts, d.Has = 0, 0, footprint.Parts{}, compressed
+	d.Causes = []footprint.Cause{
+		{Bytes: 25_000_000, Metric: footprint.Compressed, Change: footprint.Added, Layer: 6},
+		{Bytes: 7_100_000, Metric: footprint.Compressed, Change: footprint.Changed, Layer: 5},
+		{Bytes: 6_300_000, Metric: footprint.Compressed, Change: footprint.Changed, Layer: 4},
+	}
+	img := report.Image{Head: head, Base: base, Delta: d, Baseline: found()}
+	r := wrap(judged(&img, parseBudget(t, richBudget)))
+	r.BlobBytesRead, r.LayersRead, r.LayersKnown = 0, 0, 0
+	return r
+}
+
+func notComparable(t testing.TB) *report.Report {
+	img := report.Image{Head: newImage(), Base: oldImage(), Baseline: report.Baseline{Status: "not-comparable", From: "file:size.json", Reason: "it is of linux/arm64, this is linux/amd64"}}
+	return wrap(judged(&img, parseBudget(t, simpleBudget)))
+}
+
+func waived(t testing.TB) *report.Report {
+	src := simpleBudget + `    waivers:
+      - {limit: limits.compressed.growth, until: 2026-12-31, reason: "one-off: new model weights"}
+`
+	head, base := near(8_000_000), oldImage()
+	img := report.Image{Head: head, Base: base, Delta: delta(base, head), Baseline: found()}
+	return wrap(judged(&img, parseBudget(t, src)))
+}
+
+func estimated(t testing.TB) *report.Report {
+	head := oldImage()
+	head.Reference, head.Source, head.EstimatedBy = "docker-daemon:web:edge", "docker-daemon", "gzip level 6"
+	for i := range head.Layers {
+		head.Layers[i].CompressedEstimated, head.Layers[i].Digest = true, ""
+	}
+	for _, m := range []*footprint.Metrics{&head.Metrics, &head.Base.Metrics, head.Own} {
+		m.CompressedEstimated = true
+	}
+	img := report.Image{Head: head, Baseline: report.Baseline{Status: "none", From: "none"}}
+	return wrap(judged(&img, parseBudget(t, simpleBudget)))
+}
+
+func noBudget(t testing.TB) *report.Report {
+	head, base := newImage(), oldImage()
+	head.Name = ""
+	img := report.Image{Head: head, Base: base, Delta: richDelta(base, head), Baseline: found()}
+	r := wrap(judged(&img, budget.Default("", head.Reference)))
+	r.Run, r.Notes = report.Run{}, []string{"no budget file .image-budget.yml: the defaults apply; `image-budget init` writes one"}
+	return r
+}
+
+func many(t testing.TB, n int) *report.Report {
+	b := parseBudget(t, simpleBudget)
+	var images []report.Image
+	for i := range n {
+		head, base := near(footprint.Bytes(i%7)*3_000), oldImage()
+		if i%40 == 3 {
+			head = newImage()
+		}
+		head.Name = fmt.Sprintf("service-%03d", i)
+		img := report.Image{Head: head, Base: base, Delta: delta(base, head), Baseline: found()}
+		if i%40 == 3 {
+			img.Delta = richDelta(base, head)
+		}
+		images = append(images, judged(&img, b))
+	}
+	return wrap(images...)
+}
+
+func platforms(t testing.TB) *report.Report {
+	var images []report.Image
+	for _, platform := range []string{"linux/amd64", "linux/arm64"} {
+		r := rich(t)
+		r.Images[0].Head.Platform, r.Images[0].Base.Platform = platform, platform
+		images = append(images, r.Images[0])
+	}
+	return wrap(images...)
+}
+
+func terminal(t testing.TB, r *report.Report, opt report.TerminalOptions) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := report.Terminal(&b, r, opt); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func markdown(t testing.TB, r *report.Report, opt report.MarkdownOptions) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := report.Markdown(&b, r, opt); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func toJSON(t testing.TB, r *report.Report) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := report.JSON(&b, r); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+var comment = report.MarkdownOptions{MaxBytes: 64_000, Rest: "the job summary"}
+
+func TestGolden(t *testing.T) {
+	t.Parallel()
+	for name, r := range cases(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			golden(t, name+".txt", terminal(t, r, report.TerminalOptions{}))
+			golden(t, name+".md", markdown(t, r, comment))
+			if name == "over" || name == "manifest-only" {
+				golden(t, name+".json", toJSON(t, r))
+			}
+		})
+	}
+}
+
+func TestGoldenColor(t *testing.T) {
+	t.Parallel()
+	golden(t, "over-color.txt", terminal(t, rich(t), report.TerminalOptions{Color: true}))
+	golden(t, "over-wide.txt", terminal(t, rich(t), report.TerminalOptions{Width: 120}))
+	golden(t, "over-narrow.txt", terminal(t, rich(t), report.TerminalOptions{Width: 60}))
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s changed (-want +got), go test -update writes it:\n%s", name, diff)
+	}
+}
+
+// A report must be about something: every word of a verdict that a reader looks
+// for is in the text, whatever the layout.
+func TestEveryCheckIsShown(t *testing.T) {
+	t.Parallel()
+	r := rich(t)
+	text := terminal(t, r, report.TerminalOptions{})
+	for _, want := range []string{"max 120 MB", "warn 100 MB", "growth 5%", "max 5 MB", "max 20", "growth 1 MB", "max 80 MB", "/usr/bin/gcc", "**/.git/**", "/app/.git/HEAD", "12.4 MB over", "13 left", "waived until 2026-12-31", "Dockerfile:14", "read 39.1 MB of layers, 4 of 7 known"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the terminal report lacks %q", want)
+		}
+	}
+	comment := markdown(t, r, comment)
+	for _, c := range r.Images[0].Verdict.Checks {
+		if !strings.Contains(comment, "`"+c.Limit+"`") {
+			t.Errorf("the comment lacks %s", c.Limit)
+		}
+	}
+}

@@ -102,7 +102,9 @@ func (c *causeFinder) find(n *node, depth int) {
 		}
 		// Where about as much went as came, python3.11 became python3.12, and
 		// only the difference is a cause.
-		if swapped := grown > n.growth()+n.growth()/2; swapped || sum < n.growth()-sum {
+		swapped := grown > n.growth()+n.growth()/2
+		// A directory is one line unless a few things in it are nearly all.
+		if swapped || sum < n.growth()-n.growth()/5 {
 			heavy = nil
 		}
 	}
@@ -167,80 +169,79 @@ func (c *causeFinder) rewrittenFrom(path string, by int) int {
 	return in
 }
 
-// hiding is one way in which a layer wastes bytes.
-type hiding struct {
-	by   int
-	fate Fate
-}
-
 // waste adds what hides more than it did. The layers of the old image are
 // known by their pairs in the new one, so that a new layer further down does
 // not make all waste look new.
 func (c *causeFinder) waste() {
 	was := c.oldWaste()
-	grown := map[hiding]*Cause{}
-	var order []hiding
+	var grown []Cause
 	for _, dead := range c.new.Dead {
-		key := hiding{dead.By, dead.Fate}
-		cause := grown[key]
-		if cause == nil {
-			cause = &Cause{Metric: Unpacked, Fate: dead.Fate, Change: Added, Layer: dead.By}
-			grown[key] = cause
-			order = append(order, key)
-		}
-		before := was.take(dead)
-		if before > 0 {
+		key := hiding{dead.In, dead.By, dead.Fate}
+		cause := Cause{Bytes: dead.Bytes - was[key], Metric: Unpacked, Path: dead.Under, Fate: dead.Fate, Change: Added, Layer: dead.By}
+		if was[key] > 0 {
 			cause.Change = Changed
 		}
-		cause.Bytes += dead.Bytes - before
-		if dead.Bytes > before {
-			cause.Path = commonDir(cause.Path, dead.Under)
-		}
+		delete(was, key)
+		grown = append(grown, cause)
 	}
-	for _, key := range order {
-		if grown[key].Bytes > 0 {
-			c.found = append(c.found, *grown[key])
+	for _, cause := range mergeRewrites(grown) {
+		if cause.Bytes > 0 {
+			c.found = append(c.found, cause)
 		}
 	}
 }
 
-// oldWaste is the waste of the old image, in layers of the new one; -1 is a
-// layer that is gone.
-func (c *causeFinder) oldWaste() *wasteBefore {
+// mergeRewrites makes one cause of everything that one layer wrote again: one
+// chown -R is one line to change, however many layers it copies. What was
+// deleted or replaced is left apart: there the layers that shipped it differ.
+func mergeRewrites(all []Cause) []Cause {
+	var out []Cause
+	for _, cause := range all {
+		at := slices.IndexFunc(out, func(o Cause) bool {
+			return cause.Fate == Rewritten && o.Fate == Rewritten && o.Layer == cause.Layer && commonDir(o.Path, cause.Path) != "/"
+		})
+		if at < 0 {
+			out = append(out, cause)
+			continue
+		}
+		o := &out[at]
+		o.Bytes += cause.Bytes
+		o.Path = commonDir(o.Path, cause.Path)
+		if cause.Change == Changed {
+			o.Change = Changed
+		}
+	}
+	return out
+}
+
+// hiding is one way in which bytes of one layer are hidden by another.
+type hiding struct {
+	in, by int
+	fate   Fate
+}
+
+// oldWaste is the waste of the old image by layers of the new one; what was
+// between layers that are gone is left out.
+func (c *causeFinder) oldWaste() map[hiding]Bytes {
 	newIndex := map[int]int{}
 	for _, l := range c.delta.Layers {
 		if l.Old != nil && l.New != nil {
 			newIndex[l.Old.Index] = l.New.Index
 		}
 	}
-	at := func(old int) int {
-		if i, ok := newIndex[old]; ok {
-			return i
-		}
-		return -1
-	}
-	w := &wasteBefore{exact: map[Dead]Bytes{}}
+	was := map[hiding]Bytes{}
 	for _, dead := range c.old.Dead {
-		w.exact[Dead{In: at(dead.In), By: at(dead.By), Fate: dead.Fate}] += dead.Bytes
+		in, ok := newIndex[dead.In]
+		by, alsoOK := newIndex[dead.By]
+		if ok && alsoOK {
+			was[hiding{in, by, dead.Fate}] += dead.Bytes
+		}
 	}
-	return w
+	return was
 }
 
-// wasteBefore is what was wasted already.
-type wasteBefore struct{ exact map[Dead]Bytes }
-
-func (w *wasteBefore) take(dead Dead) Bytes {
-	key := Dead{In: dead.In, By: dead.By, Fate: dead.Fate}
-	before := w.exact[key]
-	delete(w.exact, key)
-	return before
-}
-
-// commonDir is the deepest directory that is or holds both; "" is no path yet.
+// commonDir is the deepest directory that is or holds both.
 func commonDir(a, b string) string {
-	if a == "" {
-		return b
-	}
 	for a != b && !holds(a, b) {
 		if a = parentDir(a); a == "" {
 			return "/"

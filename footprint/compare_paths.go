@@ -21,6 +21,9 @@ func changedPaths(root *node) []PathChange {
 			break
 		}
 		next.done = true
+		if next.node.gross < root.gross/1000 {
+			continue
+		}
 		kids := next.explain()
 		if len(kids) == 0 || entries+len(kids) > maxPaths {
 			continue

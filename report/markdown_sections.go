@@ -101,11 +101,11 @@ func (m *markdown) figureRows(img *Image) []string {
 		if c.Scope == budget.ScopeImage || c.Scope == budget.ScopeOwn || c.Status == budget.Pass || c.Status == budget.NotMeasured && !c.Blind {
 			continue
 		}
-		now := ""
+		now := "–"
 		if c.Kind != budget.KindForbid && c.Status != budget.NotMeasured {
 			now = amount(c, c.Actual)
 		}
-		rows = append(rows, tableRow(inCell(img.title())+" "+inCell(subjectOf(c)), prose(img.Head.Platform), "", now, "", rule(c, prose), emoji(c.Status)+" "+state(c)))
+		rows = append(rows, tableRow(inCell(img.title())+" "+inCell(subjectOf(c)), prose(img.Head.Platform), "–", whole(now), "–", whole(rule(c, prose)), whole(emoji(c.Status)+" "+state(c))))
 	}
 	return rows
 }
@@ -113,7 +113,7 @@ func (m *markdown) figureRows(img *Image) []string {
 func (m *markdown) figureRow(img *Image, f figure, limits []budget.Check) string {
 	was, now, change := f.texts()
 	if share := f.percent(1); share != "" {
-		change += " (" + strings.ReplaceAll(share, "<", "&lt;") + ")"
+		change = whole(change) + " (" + whole(strings.ReplaceAll(share, "<", "&lt;")) + ")"
 	}
 	if !f.compared {
 		was, change = "–", "–"
@@ -135,8 +135,11 @@ func (m *markdown) figureRow(img *Image, f figure, limits []budget.Check) string
 	if m.Kind == Diff {
 		name = figureWords(f)
 	}
-	return tableRow(name, prose(img.Head.Platform), was, now, change, strings.Join(rules, "<br>"), strings.Join(states, "<br>"))
+	return tableRow(name, prose(img.Head.Platform), whole(was), whole(now), change, whole(strings.Join(rules, "<br>")), whole(strings.Join(states, "<br>")))
 }
+
+// whole keeps a figure and its unit on one line of a narrow table.
+func whole(s string) string { return strings.ReplaceAll(s, " ", "\u00a0") }
 
 // figureWords names a figure, and which bytes it counts.
 func figureWords(f figure) string {

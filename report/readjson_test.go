@@ -1,0 +1,101 @@
+package report_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/org/image-budget/report"
+)
+
+func TestReadJSONRefuses(t *testing.T) {
+	t.Parallel()
+	good := toJSON(t, rich(t))
+	change := func(old, new string) string {
+		t.Helper()
+		if !strings.Contains(good, old) {
+			t.Fatalf("no %s in the report", old)
+		}
+		return strings.Replace(good, old, new, 1)
+	}
+	for name, c := range map[string]struct{ src, want string }{
+		"newer":            {change(`"version": 1`, `"version": 2`), "made by a newer image-budget"},
+		"older":            {change(`"version": 1`, `"version": 0`), "no version 0"},
+		"no version":       {`{"images": []}`, "it has no version"},
+		"empty":            {"", "not a whole JSON document"},
+		"truncated":        {good[:len(good)/2], "not a whole JSON document"},
+		"two documents":    {good + good, "not a whole JSON document"},
+		"binary":           {"\x1f\x8b\x08\x00", "not a whole JSON document"},
+		"a list":           {"[]", "reading the report"},
+		"status":           {change(`"status": "fail"`, `"status": "pass"`), "its status is"},
+		"image status":     {strings.Replace(change(`"status": "fail"`, `"status": "pass"`), `"status": "fail"`, `"status": "pass"`, 1), "that of its checks"},
+		"unknown status":   {change(`"status": "waived"`, `"status": "great"`), `unknown word "great"`},
+		"kind":             {change(`"kind": "check"`, `"kind": "party"`), `unknown word "party"`},
+		"layer sum":        {change(`"unpacked": 79600000`, `"unpacked": 79600001`), "does not add up"},
+		"compressed sum":   {change(`"compressed": 51900000`, `"compressed": 51900001`), "does not add up"},
+		"waste":            {change(`"bytes": 71200000`, `"bytes": 71200001`), "does not add up"},
+		"parts":            {change(`"files": 15700000`, `"files": 15700001`), "the comparison"},
+		"negative":         {change(`"compressed": 51900000`, `"compressed": -51900000`), "a size or count of -51900000"},
+		"huge":             {change(`"compressed": 51900000`, `"compressed": 9000000000000000000`), "a size or count of"},
+		"fraction":         {change(`"compressed": 51900000`, `"compressed": 5.5`), "not a size in bytes"},
+		"half measured":    {change(`"wasted": 71200000`, `"wasted": null`), "measured together"},
+		"layer index":      {change(`"index": 4`, `"index": 40`), "layer 40 stands in place 4"},
+		"dead layer":       {change(`"by": 6`, `"by": 7`), "layer 7 of 7"},
+		"changed layer":    {change(`"old": 5`, `"old": 6`), "layer 6 of 6"},
+		"fate":             {change(`"fate": "rewritten"`, `"fate": "![](x)"`), "unknown word"},
+		"change":           {change(`"change": "added"`, `"change": "<b>"`), "unknown word"},
+		"label":            {change(`"label": "npm cache"`, `"label": "[npm](x)"`), "unknown label"},
+		"scope":            {change(`"scope": "own"`, `"scope": "all"`), "unknown word"},
+		"metric":           {change(`"metric": "wasted"`, `"metric": "@all"`), "unknown word"},
+		"baseline":         {change(`"status": "found"`, `"status": "lost"`), "state of the baseline"},
+		"distance":         {change(`"distance": 2`, `"distance": -2`), "-2 commits"},
+		"waiver":           {change(`"until": "2026-12-31"`, `"until": "tomorrow"`), "which is no day"},
+		"origin":           {change(`"start": 14`, `"start": 15`), "lines 15 to 14"},
+		"path arithmetic":  {change(`"new": 8400000`, `"new": 8400001`), "changed by 8400000 bytes"},
+		"too many layers":  {change(`"layers": [`, `"layers": [`+strings.Repeat(`{},`, 1_001)), "more than 1000"},
+		"too many objects": {`{"version":1,"x":[` + strings.Repeat(`{},`, 1_000_001) + `{}]}`, "more than 1 000 000 entries"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := report.ReadJSON(strings.NewReader(c.src), 8<<20)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+	if _, err := report.ReadJSON(strings.NewReader(good), 1000); err == nil || !strings.Contains(err.Error(), "larger than 1.0 kB") {
+		t.Errorf("too large: %v", err)
+	}
+}
+
+// A name that a later release adds within a version is no mistake.
+func TestReadJSONIgnoresAdditions(t *testing.T) {
+	t.Parallel()
+	src := strings.Replace(toJSON(t, rich(t)), `"version": 1,`, `"version": 1, "mood": {"good": true},`, 1)
+	if _, err := report.ReadJSON(strings.NewReader(src), 1<<20); err != nil {
+		t.Error(err)
+	}
+}
+
+func FuzzReadJSON(f *testing.F) {
+	for name, r := range cases(f) {
+		if name != "many-images" {
+			f.Add(toJSON(f, r))
+		}
+	}
+	f.Fuzz(func(t *testing.T, src string) {
+		r, err := report.ReadJSON(strings.NewReader(src), 1<<20)
+		if err != nil {
+			return
+		}
+		checkTerminal(t, terminal(t, r, report.TerminalOptions{}), 80)
+		text := markdown(t, r, comment)
+		if strings.HasPrefix(r.Run.ServerURL, "https://github.com") && r.Run.Repository == "acme/web" {
+			checkMarkdown(t, text)
+		}
+		if stored := toJSON(t, r); len(stored) < 1<<20 {
+			if _, err := report.ReadJSON(strings.NewReader(stored), 1<<20); err != nil {
+				t.Errorf("read once, not twice: %v", err)
+			}
+		}
+	})
+}

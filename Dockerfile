@@ -1,11 +1,11 @@
+# Nothing here needs BuildKit: runners with a Docker before 23 build an action without it.
 FROM golang:1.26-alpine AS build
 WORKDIR /src
 COPY go.mod go.sum ./
-RUN --mount=type=cache,target=/go/pkg/mod go mod download
+RUN go mod download
 COPY . .
 ARG VERSION=
-RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
-    CGO_ENABLED=0 go build -trimpath -buildvcs=false \
+RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false \
       -ldflags "-s -w -X github.com/org/image-budget/internal/cli.version=${VERSION}" -o /image-budget .
 
 # A base with a shell, because runners inside Kubernetes start an action with sh, env, tail, tar, find and chmod. It brings the

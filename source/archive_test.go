@@ -93,6 +93,17 @@ func TestHostileArchives(t *testing.T) {
 	}
 }
 
+// TestCompressedArchiveThatGrows has a file that no layer needs and that unpacks
+// to more than any layer may.
+func TestCompressedArchiveThatGrows(t *testing.T) {
+	t.Parallel()
+	items := append(mixedFixture(t).oldDockerItems(t, "app:1"), item{name: "zeros", body: make([]byte, 4<<20)})
+	_, err := openAndRead(t, writeFile(t, "a.tgz", gz(t, archiveOf(t, items...))), Limits{MaxUnpacked: 2 << 20})
+	if err == nil || !strings.Contains(err.Error(), "unpacks to more than 2 MiB") {
+		t.Error(err)
+	}
+}
+
 // TestEscapingNamesAreNotReached has entries whose names lead out next to the
 // real ones; they change nothing.
 func TestEscapingNamesAreNotReached(t *testing.T) {
@@ -183,6 +194,9 @@ func TestHostileLayouts(t *testing.T) {
 			must(t, os.WriteFile(filepath.Join(dir, "index.json"), []byte("x"), 0o644))
 		}, "not an OCI index"},
 		"config missing": {func(t *testing.T, dir string) { must(t, os.Remove(filepath.Join(dir, blobPath(f.config)))) }, "reading config: blobs/sha256/"},
+		"config changed": {func(t *testing.T, dir string) {
+			must(t, os.WriteFile(filepath.Join(dir, blobPath(f.config)), append(bytes.Clone(f.config), ' '), 0o644))
+		}, "reading config: the content has the digest"},
 		"manifest changed": {func(t *testing.T, dir string) {
 			must(t, os.WriteFile(filepath.Join(dir, blobPath(f.manifest)), append(bytes.Clone(f.manifest), ' '), 0o644))
 		}, "reading manifest: the content has the digest"},

@@ -253,6 +253,76 @@ func TestEngineWantedLayers(t *testing.T) {
 	}
 }
 
+// TestEngineLayersToldByName visits only what is wanted where the stream's names
+// are diffIDs.
+func TestEngineLayersToldByName(t *testing.T) {
+	t.Parallel()
+	f := mixedFixture(t)
+	e := &fakeEngine{api: "1.47", inspect: map[string]any{"app:1": f.inspected(t, sum(f.config))}, stream: archiveOf(t, f.newDockerItems(t, "app:1", true)...)}
+	img, err := New(Config{Engine: Engine{Host: e.listen(t)}}).Open(t.Context(), "docker-daemon:app:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer img.Close()
+	visits := 0
+	_, err = Read(t.Context(), img, ReadOptions{Want: func(id string) bool { return id == sum(f.layers[2].plain) }}, func(context.Context, io.Reader) (int, error) {
+		visits++
+		return 0, nil
+	})
+	if err != nil || visits != 1 {
+		t.Errorf("%d visits, %v", visits, err)
+	}
+}
+
+func TestEngineVisitorErrors(t *testing.T) {
+	t.Parallel()
+	f := mixedFixture(t)
+	e := &fakeEngine{api: "1.52", inspect: map[string]any{"app:1": f.inspected(t, sum(f.manifest))}, stream: archiveOf(t, withForeignBlobs(t, f.newDockerItems(t, "app:1", false))...)}
+	host := e.listen(t)
+	mine := errors.New("mine")
+	fail := func(bad func(b []byte) bool) error {
+		img, err := New(Config{Engine: Engine{Host: host}}).Open(t.Context(), "docker-daemon:app:1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer img.Close()
+		_, err = Read(t.Context(), img, ReadOptions{}, func(_ context.Context, r io.Reader) (int, error) {
+			b, err := io.ReadAll(r)
+			if err == nil && bad(b) {
+				err = mine
+			}
+			return 0, err
+		})
+		return err
+	}
+	if err := fail(func(b []byte) bool { return bytes.Equal(b, f.layers[1].plain) }); !errors.Is(err, mine) || !strings.Contains(err.Error(), "layer 1") {
+		t.Errorf("a layer of the image: %v", err)
+	}
+	// What is not the image's may be anything, and fail.
+	if err := fail(func(b []byte) bool { return !isTar(b) }); err != nil {
+		t.Errorf("another blob: %v", err)
+	}
+}
+
+// TestEngineConfigOfTheRightPlatform has two images of the same layers, as data
+// images have, in one stream.
+func TestEngineConfigOfTheRightPlatform(t *testing.T) {
+	t.Parallel()
+	layer := tarOf(t, "data", "1")
+	amd, arm := newFixture(t, "amd64", []string{gzipLayer}, layer), newFixture(t, "arm64", []string{gzipLayer}, layer)
+	for _, f := range []*fixture{amd, arm} {
+		e := &fakeEngine{api: "1.52", inspect: map[string]any{"app": f.inspected(t, sum(f.manifest))}, stream: archiveOf(t, itemsOf(ociFilesOf(t, nil, amd, arm))...)}
+		img, err := New(Config{Engine: Engine{Host: e.listen(t)}}).Open(t.Context(), "docker-daemon:app")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := readAll(t.Context(), img, ReadOptions{}); err != nil || img.ConfigDigest != sum(f.config) || img.Digest != sum(f.manifest) {
+			t.Errorf("%s: config %s, manifest %s, %v", img.Platform, img.ConfigDigest, img.Digest, err)
+		}
+		img.Close()
+	}
+}
+
 func TestEngineStreamsThatAreBroken(t *testing.T) {
 	t.Parallel()
 	f := mixedFixture(t)

@@ -48,7 +48,7 @@ func heaviestCauses(out []Cause) []Cause {
 type causeFinder struct {
 	delta    *Delta
 	old, new *Image
-	// threshold is the growth below which a path is not worth a line.
+	// threshold is the growth that is worth a line.
 	threshold Bytes
 	found     []Cause
 }
@@ -185,7 +185,8 @@ func (c *causeFinder) waste() {
 		grown = append(grown, cause)
 	}
 	for _, cause := range mergeRewrites(grown) {
-		if cause.Bytes > 0 {
+		if cause.Bytes >= c.threshold {
+			cause.Label = label(cause.Path)
 			c.found = append(c.found, cause)
 		}
 	}

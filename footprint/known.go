@@ -36,7 +36,7 @@ var known = []struct{ label, path string }{
 	{"gem cache", "gems/*/cache"},
 	{"gem cache", "bundle/cache"},
 	{"gem cache", "bundle/ruby/*/cache"},
-	{"node_modules", "node_modules"},
+	{"Node packages", "node_modules"},
 	{"Python bytecode", "__pycache__"},
 	{"translations", "/usr/share/locale"},
 	{"documentation", "/usr/share/doc"},

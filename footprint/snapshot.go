@@ -272,6 +272,7 @@ func checkSnapshotSchema(schema *int) error {
 // notJSON says in the user's words why text is no JSON.
 func notJSON(data []byte, err error) error {
 	var wrong *json.UnmarshalTypeError
+	var rest json.RawMessage
 	switch {
 	case len(bytes.TrimSpace(data)) == 0:
 		return errors.New("the baseline is empty: save it again with 'image-budget baseline save'")
@@ -281,7 +282,7 @@ func notJSON(data []byte, err error) error {
 		return errors.New("the baseline is a Git LFS pointer: fetch the file itself (git lfs pull) first")
 	case errors.As(err, &wrong):
 		return damaged("%s", strings.TrimPrefix(err.Error(), "json: "))
-	case strings.Contains(err.Error(), "unexpected end"):
+	case errors.Is(json.NewDecoder(bytes.NewReader(data)).Decode(&rest), io.ErrUnexpectedEOF):
 		return errors.New("the baseline ends in the middle, as if it had been written only half: save it again with 'image-budget baseline save'")
 	}
 	return fmt.Errorf("the baseline is not JSON (%w): save it again with 'image-budget baseline save'", err)

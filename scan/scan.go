@@ -50,6 +50,11 @@ type Options struct {
 	// Blobs are the compressed sizes of layers known from elsewhere, by
 	// diffID; they stand in where the source has no blob.
 	Blobs map[string]footprint.Bytes
+	// EstimateAll estimates layers although the source has their blobs, except
+	// those in Blobs. It puts an image of a registry beside one of an engine:
+	// layers that both have count the same on both sides, and what differs is
+	// measured by one method.
+	EstimateAll bool
 	// Base is the number of layers that FROM brought, 0 if unknown. BaseFoundBy
 	// and BaseReference go into the result.
 	Base                       int
@@ -83,7 +88,8 @@ func Image(ctx context.Context, img *source.Image, opt Options) (*Result, error)
 	res.Image = out
 	var indexes []*Index
 	var created []string
-	if opt.Files || opt.Estimate && !sizesKnown(img, opt.Blobs) {
+	opt.Estimate = opt.Estimate || opt.EstimateAll
+	if opt.Files || opt.Estimate && !opt.sizesKnown(img) {
 		var err error
 		if indexes, created, err = readLayers(ctx, img, opt, res); err != nil {
 			return nil, err
@@ -107,9 +113,21 @@ func Image(ctx context.Context, img *source.Image, opt Options) (*Result, error)
 	return res, nil
 }
 
-func sizesKnown(img *source.Image, blobs map[string]footprint.Bytes) bool {
+// blob returns the compressed size of a layer if it is not to be estimated.
+func (opt *Options) blob(l source.Layer) (footprint.Bytes, bool) {
+	known, ok := opt.Blobs[l.DiffID]
+	switch {
+	case l.Size >= 0 && !opt.EstimateAll:
+		return footprint.Bytes(l.Size), true
+	case ok:
+		return known, true
+	}
+	return 0, false
+}
+
+func (opt *Options) sizesKnown(img *source.Image) bool {
 	for _, l := range img.Layers {
-		if _, ok := blobs[l.DiffID]; !ok && l.Size < 0 {
+		if _, ok := opt.blob(l); !ok {
 			return false
 		}
 	}
@@ -158,8 +176,8 @@ func knownLayers(img *source.Image, opt Options) map[string]*Index {
 			continue
 		}
 		x := opt.Cache.load(l.DiffID)
-		_, blobKnown := opt.Blobs[l.DiffID]
-		if x != nil && (x.estimate >= 0 || !opt.Estimate || l.Size >= 0 || blobKnown) {
+		_, blobKnown := opt.blob(l)
+		if x != nil && (x.estimate >= 0 || !opt.Estimate || blobKnown) {
 			known[l.DiffID] = x
 		}
 	}
@@ -222,11 +240,9 @@ func describe(img *source.Image, indexes []*Index, created []string, opt Options
 			Index: i, Digest: l.Digest, DiffID: l.DiffID, CreatedBy: created[i], InBase: i < opt.Base,
 		}
 		lay := &out[i]
-		blob, blobKnown := opt.Blobs[l.DiffID]
+		blob, known := opt.blob(l)
 		switch {
-		case l.Size >= 0:
-			lay.Compressed, lay.Has = footprint.Bytes(l.Size), footprint.HasCompressed
-		case blobKnown:
+		case known:
 			lay.Compressed, lay.Has = blob, footprint.HasCompressed
 		case indexes != nil && indexes[i].estimate >= 0:
 			lay.Compressed, lay.Has = indexes[i].estimate, footprint.HasCompressed

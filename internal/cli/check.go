@@ -250,6 +250,11 @@ func (c *Command) checkImage(ctx context.Context, m *measurer, set *budgetSet, i
 	if err != nil {
 		return nil, err
 	}
+	if base != nil {
+		if base, err = m.sameMethod(ctx, set, w, base, head); err != nil {
+			return nil, err
+		}
+	}
 	out := &report.Image{Head: head, Base: base, Baseline: info, LargestFiles: report.Largest(head.Files, report.MaxLargest)}
 	in := budget.Input{Head: head, State: budget.BaselineState(info.Status), Now: c.Now()}
 	if base != nil {
@@ -266,6 +271,37 @@ func (c *Command) checkImage(ctx context.Context, m *measurer, set *budgetSet, i
 	}
 	out.Verdict = img.Evaluate(in)
 	return out, nil
+}
+
+// sameMethod measures a baseline image anew where its blobs are known and those
+// of the image to check are not, as when a pull request builds in the engine
+// what the main branch has pushed. Then layers that both have keep the size of
+// their blob, and the others are estimated on both sides.
+func (m *measurer) sameMethod(ctx context.Context, set *budgetSet, w want, base, head *footprint.Image) (*footprint.Image, error) {
+	ref, measurable := strings.CutPrefix(set.baseline, "image:")
+	if !measurable || !head.Metrics.CompressedEstimated || base.Metrics.CompressedEstimated || base.Platform != head.Platform {
+		return base, nil
+	}
+	shared, inHead := map[string]footprint.Bytes{}, map[string]bool{}
+	for _, l := range head.Layers {
+		inHead[l.DiffID] = true
+	}
+	for id, size := range knownBlobs(base) {
+		if inHead[id] {
+			shared[id] = size
+		}
+	}
+	w.ref, w.blobs, w.likeEstimate = ref, shared, true
+	again, err := m.measure(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	// Even where nothing was left to estimate, it is the same method by now.
+	again.Metrics.CompressedEstimated, again.EstimatedBy = true, head.EstimatedBy
+	if again.Own != nil && head.Own != nil {
+		again.Own.CompressedEstimated = head.Own.CompressedEstimated
+	}
+	return again, nil
 }
 
 // knownBlobs are the sizes of blobs that a baseline knows by diffID.

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -240,6 +241,95 @@ func TestBaselineSaveAndShow(t *testing.T) {
 	invoke(t, nil, "baseline", "save", "web="+ref, "--baseline", store, "--commit", strings.Repeat("a", 40)).want(t, ExitOK, "saved web")
 	invoke(t, nil, "baseline", "show", "web="+ref, "--baseline", store).want(t, ExitOK, "RUN x", strings.Repeat("a", 40))
 	invoke(t, nil, "check", "web="+ref, "--baseline", store).want(t, ExitOK)
+}
+
+// A pull request builds in the engine what the main branch has pushed: one
+// side has blobs, the other has none, and growth is judged all the same.
+func TestEngineImageAgainstPushedBaseline(t *testing.T) {
+	t.Parallel()
+	base := layer{"RUN base", map[string]string{"a": strings.Repeat("x", 1000)}}
+	old := inLayout(t, image(t, base, layer{"RUN app", map[string]string{"b": "1"}}))
+	archive := func(t testing.TB, layers ...layer) string {
+		// An archive without compressed blobs, as an engine has it.
+		return unpackedArchive(t, image(t, layers...))
+	}
+	check := func(t testing.TB, head string) result {
+		config := write(t, filepath.Join(t.TempDir(), "budget.yml"), "version: 1\nbaseline: image:"+old+"\nimages:\n  web:\n    image: "+head+
+			"\n    limits:\n      compressed: {growth: 1kB}\n")
+		return invoke(t, nil, "check", "--config", config, "--format", "json")
+	}
+	var report struct {
+		Images []struct {
+			Metrics struct {
+				Compressed int64
+				Estimated  bool `json:"compressed_estimated"`
+			}
+			Delta struct{ Compressed *int64 }
+		}
+	}
+	for what, tt := range map[string]struct {
+		layers []layer
+		code   int
+	}{
+		"unchanged":       {[]layer{base, {"RUN app", map[string]string{"b": "1"}}}, ExitOK},
+		"a layer on top":  {[]layer{base, {"RUN app", map[string]string{"b": "1"}}, {"RUN more", map[string]string{"c": noise(5000)}}}, ExitOver},
+		"a layer rebuilt": {[]layer{base, {"RUN app", map[string]string{"b": noise(5000)}}}, ExitOver},
+	} {
+		t.Run(what, func(t *testing.T) {
+			r := check(t, archive(t, tt.layers...))
+			r.want(t, tt.code)
+			must(t, json.Unmarshal([]byte(r.stdout), &report))
+			if got := report.Images[0]; got.Delta.Compressed == nil || got.Metrics.Estimated == (what == "unchanged") || (what == "unchanged") != (*got.Delta.Compressed == 0) {
+				t.Errorf("%+v: %s", got, r.stdout)
+			}
+		})
+	}
+}
+
+// noise is text that does not compress.
+func noise(n int) string {
+	r := rand.New(rand.NewPCG(1, 2))
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(r.Uint32())
+	}
+	return string(b)
+}
+
+// unpackedArchive is what docker save writes: layers as plain tars.
+func unpackedArchive(t testing.TB, img v1.Image) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "saved.tar")
+	f, err := os.Create(path)
+	must(t, err)
+	tw := tar.NewWriter(f)
+	put := func(name string, data []byte) {
+		must(t, tw.WriteHeader(&tar.Header{Name: name, Size: int64(len(data)), Mode: 0o644}))
+		_, err := tw.Write(data)
+		must(t, err)
+	}
+	config, err := img.RawConfigFile()
+	must(t, err)
+	put("config.json", config)
+	layers, err := img.Layers()
+	must(t, err)
+	manifest := []map[string]any{{"Config": "config.json", "RepoTags": []string{"demo:1"}, "Layers": []string{}}}
+	var names []string
+	for i, l := range layers {
+		r, err := l.Uncompressed()
+		must(t, err)
+		data, err := io.ReadAll(r)
+		must(t, err)
+		names = append(names, fmt.Sprintf("%d/layer.tar", i))
+		put(names[i], data)
+	}
+	manifest[0]["Layers"] = names
+	data, err := json.Marshal(manifest)
+	must(t, err)
+	put("manifest.json", data)
+	must(t, tw.Close())
+	must(t, f.Close())
+	return "docker-archive:" + path
 }
 
 func TestInterruptedRunSaysSo(t *testing.T) {

@@ -135,8 +135,10 @@ type want struct {
 	files    bool   // figures that need layers
 	own      bool   // the boundary between base and own layers is worth requests
 	estimate bool
-	blobs    map[string]footprint.Bytes
-	patterns []string
+	// likeEstimate estimates every layer that is not among blobs.
+	likeEstimate bool
+	blobs        map[string]footprint.Bytes
+	patterns     []string
 }
 
 // measure opens and scans one image.
@@ -150,10 +152,11 @@ func (m *measurer) measure(ctx context.Context, w want) (*footprint.Image, error
 		Limits: scan.Limits{MaxFiles: *m.flags.maxFiles, MaxUnpacked: m.flags.maxUnpacked.bytes},
 		// Layers of a registry cost transfer; those of an archive or an
 		// engine are at hand, and explain what grew.
-		Files:    m.flags.detail.value == "files" || m.flags.detail.value == "auto" && (w.files || img.Source != "registry"),
-		Estimate: (w.estimate || *m.flags.estimate) && m.flags.detail.value != "manifest",
-		Blobs:    w.blobs,
-		Cache:    m.cache,
+		Files:       m.flags.detail.value == "files" || m.flags.detail.value == "auto" && (w.files || img.Source != "registry"),
+		Estimate:    (w.estimate || *m.flags.estimate) && m.flags.detail.value != "manifest",
+		EstimateAll: w.likeEstimate,
+		Blobs:       w.blobs,
+		Cache:       m.cache,
 	}
 	if w.own || *m.flags.base != "" {
 		m.findBase(ctx, img, w, &opt)

@@ -43,6 +43,7 @@ func (c *Command) progress(label string) *progressBar {
 	bar := &progressBar{now: c.Now}
 	if width, ok := c.Terminal(c.Stderr); ok && !c.runner.Actions {
 		bar.out, bar.width, bar.label = c.Stderr, width, escape.Line(label)
+		bar.last = c.Now() // what is over in a moment needs no bar
 	}
 	return bar
 }

@@ -1,6 +1,12 @@
 package report_test
 
 import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"math"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -73,6 +79,68 @@ func TestReadJSONIgnoresAdditions(t *testing.T) {
 	src := strings.Replace(toJSON(t, rich(t)), `"version": 1,`, `"version": 1, "mood": {"good": true},`, 1)
 	if _, err := report.ReadJSON(strings.NewReader(src), 1<<20); err != nil {
 		t.Error(err)
+	}
+}
+
+// mutate changes one random leaf of a JSON document.
+func mutate(v any, rng *rand.Rand) any {
+	switch v := v.(type) {
+	case map[string]any:
+		keys := slices.Sorted(maps.Keys(v))
+		if len(keys) == 0 {
+			return nil
+		}
+		key := keys[rng.IntN(len(keys))]
+		if v[key] = mutate(v[key], rng); rng.IntN(40) == 0 {
+			delete(v, key)
+		}
+		return v
+	case []any:
+		if len(v) == 0 || rng.IntN(20) == 0 {
+			return []any{}
+		}
+		i := rng.IntN(len(v))
+		v[i] = mutate(v[i], rng)
+		return v
+	case string:
+		return hostile[rng.IntN(len(hostile))]
+	}
+	return []any{0, -1, 1, 7, 1 << 40, int64(math.MaxInt64), int64(math.MinInt64), nil, true, "x"}[rng.IntN(10)]
+}
+
+// Whatever is accepted from a changed report is as harmless as any other.
+func TestReadJSONMutated(t *testing.T) {
+	t.Parallel()
+	rng := rand.New(rand.NewPCG(5, 6))
+	good, accepted := toJSON(t, rich(t)), 0
+	for range 600 {
+		var doc any
+		if err := json.Unmarshal([]byte(good), &doc); err != nil {
+			t.Fatal(err)
+		}
+		for range 1 + rng.IntN(3) {
+			doc = mutate(doc, rng)
+		}
+		src, err := json.Marshal(doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := report.ReadJSON(bytes.NewReader(src), 1<<20)
+		if err != nil {
+			continue
+		}
+		accepted++
+		checkTerminal(t, terminal(t, r, report.TerminalOptions{}), 80)
+		text := markdown(t, r, comment)
+		if r.Run.ServerURL == "https://github.com" && r.Run.Repository == "acme/web" {
+			checkMarkdown(t, text)
+		}
+		if t.Failed() {
+			t.Fatalf("%s", src)
+		}
+	}
+	if accepted < 50 {
+		t.Errorf("only %d were accepted", accepted)
 	}
 }
 

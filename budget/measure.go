@@ -2,6 +2,7 @@ package budget
 
 import (
 	"iter"
+	"math/bits"
 	"strings"
 
 	"github.com/bmatcuk/doublestar/v4"
@@ -58,6 +59,7 @@ type segment struct {
 	text    string
 	any     bool // **
 	literal bool
+	suffix  bool // text is what follows a single *
 }
 
 // frame is a directory on the way to the current file.
@@ -239,15 +241,20 @@ func (g *glob) closure(at uint64) uint64 {
 // step takes one name of a path.
 func (g *glob) step(at uint64, name string) uint64 {
 	var next uint64
-	for i := range g.segments {
-		if at&(1<<i) == 0 {
-			continue
+	for ; at != 0; at &= at - 1 {
+		i := bits.TrailingZeros64(at)
+		if i == len(g.segments) {
+			break
 		}
 		switch s := &g.segments[i]; {
 		case s.any:
 			next |= 1 << i
 		case s.literal:
 			if s.text == name {
+				next |= 1 << (i + 1)
+			}
+		case s.suffix:
+			if strings.HasSuffix(name, s.text) {
 				next |= 1 << (i + 1)
 			}
 		case doublestar.MatchUnvalidated(s.text, name):
@@ -260,11 +267,18 @@ func (g *glob) step(at uint64, name string) uint64 {
 	return g.closure(next)
 }
 
+// special are the characters of a segment that do not stand for themselves;
+// braces are gone by then.
+const special = `*?[\`
+
 func segmentsOf(pattern string) []segment {
 	parts := strings.Split(strings.TrimPrefix(pattern, "/"), "/")
 	out := make([]segment, len(parts))
 	for i, p := range parts {
-		out[i] = segment{text: p, any: p == "**", literal: !strings.ContainsAny(p, `*?[\`)}
+		out[i] = segment{text: p, any: p == "**", literal: !strings.ContainsAny(p, special)}
+		if rest, ok := strings.CutPrefix(p, "*"); ok && !strings.ContainsAny(rest, special) {
+			out[i].text, out[i].suffix = rest, true
+		}
 	}
 	return out
 }

@@ -1,0 +1,422 @@
+package budget
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/org/image-budget/footprint"
+)
+
+var now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+// judged parses the limits of one image and judges it.
+func judged(t *testing.T, limits string, in Input) Verdict {
+	t.Helper()
+	file, err := Parse(".image-budget.yml", []byte("version: 1\nimages:\n  web:\n    image: a/b\n    "+strings.TrimSpace(limits)+"\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if in.Now.IsZero() {
+		in.Now = now
+	}
+	return file.Images[0].Evaluate(in)
+}
+
+func measured(compressed, unpacked footprint.Bytes) *footprint.Image {
+	return &footprint.Image{Metrics: footprint.Metrics{
+		Compressed: compressed, Unpacked: unpacked, Final: unpacked, Layers: 3, Files: 10,
+		Has: footprint.HasCompressed | footprint.HasFiles,
+	}}
+}
+
+func TestBounds(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		limits  string
+		head    *footprint.Image
+		status  Status
+		room    int64
+		message string
+	}{
+		"below": {"limits: {compressed: {max: 120MB}}", measured(94_100_000, 0), Pass, 25_900_000,
+			"compressed is 94.1 MB, 25.9 MB below the limit of 120.0 MB"},
+		"equal": {"limits: {compressed: {max: 120MB}}", measured(120_000_000, 0), Pass, 0,
+			"compressed is 120.0 MB, exactly the limit of 120.0 MB"},
+		"one byte over": {"limits: {compressed: {max: 120MB}}", measured(120_000_001, 0), Fail, -1,
+			"compressed is 120 000 001 B, 1 B over the limit of 120 000 000 B; bring it back, or raise images.web.limits.compressed.max (.image-budget.yml:5)"},
+		"one byte below": {"limits: {compressed: {max: 120MB}}", measured(119_999_999, 0), Pass, 1,
+			"compressed is 119 999 999 B, 1 B below the limit of 120 000 000 B"},
+		"over": {"limits: {compressed: {max: 120MB}}", measured(132_400_000, 0), Fail, -12_400_000,
+			"compressed is 132.4 MB, 12.4 MB over the limit of 120.0 MB; bring it back, or raise images.web.limits.compressed.max (.image-budget.yml:5)"},
+		"warning": {"limits: {unpacked: {warn: 1MB}}", measured(0, 2_000_000), Warn, -1_000_000,
+			"unpacked is 2.0 MB, 1.0 MB over the warning at 1.0 MB; bring it back, or raise images.web.limits.unpacked.warn (.image-budget.yml:5)"},
+		"count":       {"limits: {layers: {max: 3}}", measured(0, 0), Pass, 0, "layers is 3, exactly the limit of 3"},
+		"count over":  {"limits: {files: {max: 9}}", measured(0, 0), Fail, -1, "files is 10, 1 over the limit of 9; bring it back, or raise images.web.limits.files.max (.image-budget.yml:5)"},
+		"nothing":     {"limits: {wasted: {max: 0}}", measured(0, 0), Pass, 0, "wasted is 0 B, exactly the limit of 0 B"},
+		"the largest": {"limits: {unpacked: {max: 9223372036854775807B}}", measured(0, math.MaxInt64), Pass, 0, "unpacked is 9223.4 PB, exactly the limit of 9223.4 PB"},
+		"largest over zero": {"limits: {unpacked: {max: 0}}", measured(0, math.MaxInt64), Fail, -math.MaxInt64,
+			"unpacked is 9.2 EB, 9.2 EB over the limit of 0 B; bring it back, or raise images.web.limits.unpacked.max (.image-budget.yml:5)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v := judged(t, c.limits, Input{Head: c.head})
+			if len(v.Checks) != 1 {
+				t.Fatalf("%d checks", len(v.Checks))
+			}
+			check := v.Checks[0]
+			if check.Status != c.status || v.Status != c.status || check.Headroom != c.room {
+				t.Errorf("status %s/%s, headroom %d; want %s, %d", check.Status, v.Status, check.Headroom, c.status, c.room)
+			}
+			if name != "the largest" && check.Message != c.message {
+				t.Errorf("got  %s\nwant %s", check.Message, c.message)
+			}
+		})
+	}
+}
+
+func TestGrowth(t *testing.T) {
+	t.Parallel()
+	const mb = 1_000_000
+	for name, c := range map[string]struct {
+		growth      string
+		base, head  footprint.Bytes
+		status      Status
+		gain, allow int64
+	}{
+		"percent, exactly":          {"5%", 100 * mb, 105 * mb, Pass, 5 * mb, 5 * mb},
+		"percent, one more":         {"5%", 100 * mb, 105*mb + 1, Fail, 5*mb + 1, 5 * mb},
+		"percent is rounded down":   {"5%", 19, 20, Fail, 1, 0},
+		"percent of nothing":        {"5%", 0, 1, Fail, 1, 0},
+		"nothing grew from nothing": {"5%", 0, 0, Pass, 0, 0},
+		"thousandths":               {"0.001%", 100_000, 100_001, Pass, 1, 1},
+		"zero allows none":          {"0%", 5 * mb, 5*mb + 1, Fail, 1, 0},
+		"shrinking":                 {"0%", 5 * mb, 3 * mb, Pass, -2 * mb, 0},
+		"bytes, exactly":            {"2MB", mb, 3 * mb, Pass, 2 * mb, 2 * mb},
+		"bytes, one more":           {"2MB", mb, 3*mb + 1, Fail, 2*mb + 1, 2 * mb},
+		"both: within bytes":        {"{percent: 5%, bytes: 2MB}", 10 * mb, 12 * mb, Pass, 2 * mb, 2 * mb},
+		"both: within percent":      {"{percent: 5%, bytes: 2MB}", 100 * mb, 105 * mb, Pass, 5 * mb, 5 * mb},
+		"both: over both":           {"{percent: 5%, bytes: 2MB}", 100 * mb, 105*mb + 1, Fail, 5*mb + 1, 5 * mb},
+		"both: over both, small":    {"{percent: 5%, bytes: 2MB}", 10 * mb, 12*mb + 1, Fail, 2*mb + 1, 2 * mb},
+		"the share saturates":       {"1000%", math.MaxInt64, math.MaxInt64, Pass, 0, math.MaxInt64},
+		"the largest share":         {"100%", math.MaxInt64, math.MaxInt64, Pass, 0, math.MaxInt64},
+		"all at once":               {"1000%", 0, math.MaxInt64, Fail, math.MaxInt64, 0},
+		"all gone":                  {"1000%", math.MaxInt64, 0, Pass, -math.MaxInt64, math.MaxInt64},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v := judged(t, "limits: {compressed: {growth: "+c.growth+"}}", Input{Head: measured(c.head, 0), Base: measured(c.base, 0)})
+			got := v.Checks[0]
+			if got.Status != c.status || v.Status != c.status || got.Actual != c.gain || got.Allowed != c.allow {
+				t.Errorf("got %s, %d of %d; want %s, %d of %d", got.Status, got.Actual, got.Allowed, c.status, c.gain, c.allow)
+			}
+			if got.Base == nil || *got.Base != int64(c.base) {
+				t.Errorf("base %v", got.Base)
+			}
+			if got.Headroom < 0 != (c.status == Fail) {
+				t.Errorf("headroom %d", got.Headroom)
+			}
+		})
+	}
+}
+
+func TestGrowthMessages(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		limits     string
+		base, head *footprint.Image
+		want       string
+	}{
+		"grew": {"limits: {compressed: {growth: 5%}}", measured(94_000_000, 0), measured(94_100_000, 0),
+			"compressed grew by 100.0 kB (94.0 MB → 94.1 MB), within growth 5% (4.6 MB left)"},
+		"too much": {"limits: {compressed: {growth: 5%}}", measured(94_000_000, 0), measured(132_400_000, 0),
+			"compressed grew by 38.4 MB (94.0 MB → 132.4 MB), 33.7 MB more than the 4.7 MB that growth 5% allows; bring it back, or raise images.web.limits.compressed.growth (.image-budget.yml:5)"},
+		"by a byte": {"limits: {compressed: {growth: 2MB}}", measured(10_000_000, 0), measured(12_000_001, 0),
+			"compressed grew by 2 000 001 B (10.0 MB → 12.0 MB), 1 B more than the 2 000 000 B that growth 2.0 MB allows; bring it back, or raise images.web.limits.compressed.growth (.image-budget.yml:5)"},
+		"same": {"limits: {compressed: {growth: 5%}}", measured(94_000_000, 0), measured(94_000_000, 0),
+			"compressed is unchanged at 94.0 MB, within growth 5%"},
+		"shrank by a byte": {"limits: {compressed: {growth: 5%}}", measured(94_000_000, 0), measured(93_999_999, 0),
+			"compressed shrank by 1 B (94 000 000 B → 93 999 999 B), within growth 5%"},
+		"layers": {"limits: {layers: {growth: 0}}", &footprint.Image{Metrics: footprint.Metrics{Layers: 2}}, measured(0, 0),
+			"layers grew by 1 (2 → 3), 1 more than the 0 that growth 0 allows; bring it back, or raise images.web.limits.layers.growth (.image-budget.yml:5)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v := judged(t, c.limits, Input{Head: c.head, Base: c.base})
+			if got := v.Checks[0].Message; got != c.want {
+				t.Errorf("got  %s\nwant %s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestWhatCannotBeJudged(t *testing.T) {
+	t.Parallel()
+	estimated := measured(1, 1)
+	estimated.Metrics.CompressedEstimated = true
+	manifest := &footprint.Image{Metrics: footprint.Metrics{Compressed: 1, Layers: 1, Has: footprint.HasCompressed}}
+	withOwn := measured(1, 1)
+	withOwn.Own = &footprint.Metrics{Has: footprint.HasCompressed}
+	listed := measured(1, 1)
+	listed.Paths = []footprint.PathSize{{Pattern: "/x"}}
+	for name, c := range map[string]struct {
+		limits string
+		in     Input
+		status Status // of the verdict
+		want   string
+	}{
+		"no baseline":             {"limits: {compressed: {growth: 5%}}", Input{Head: measured(1, 1)}, Pass, "growth of compressed was not judged: there is no baseline yet"},
+		"no baseline for a path":  {"paths: {/x: {growth: 5%}}", Input{Head: listed}, Pass, "there is no baseline yet"},
+		"no baseline, update":     {"limits: {update: {max: 5MB}}", Input{Head: measured(1, 1)}, Pass, "update was not measured: there is no baseline yet"},
+		"update of another image": {"limits: {update: {max: 5MB}}", Input{Head: measured(1, 1), State: BaselineNotComparable, Reason: "it is of linux/arm64"}, Warn, "update was not measured: the baseline cannot be compared with this image: it is of linux/arm64"},
+		"update, layer unknown":   {"limits: {update: {max: 5MB}}", Input{Head: measured(1, 1), Base: measured(1, 1)}, Warn, "the compressed bytes of some layers are not known"},
+		"not comparable": {"limits: {compressed: {growth: 5%}}", Input{Head: measured(1, 1), Base: measured(1, 1), State: BaselineNotComparable, Reason: "it is of linux/arm64"}, Warn,
+			"the baseline cannot be compared with this image: it is of linux/arm64"},
+		"estimated now": {"limits: {compressed: {growth: 5%}}", Input{Head: estimated, Base: measured(1, 1)}, Warn,
+			"its compressed bytes are read from the blobs, these are estimated"},
+		"estimated then": {"limits: {compressed: {growth: 5%}}", Input{Head: measured(1, 1), Base: estimated}, Warn,
+			"its compressed bytes are estimated, these are read from the blobs"},
+		"baseline without files": {"limits: {unpacked: {growth: 5%}}", Input{Head: measured(1, 1), Base: manifest}, Warn, "the baseline holds no unpacked; store it again"},
+		"no layer read":          {"limits: {final: {max: 5MB}}", Input{Head: manifest}, Warn, "final was not measured: no layer was read"},
+		"no layer read, growth":  {"limits: {final: {growth: 5%}}", Input{Head: manifest, Base: measured(1, 1)}, Warn, "growth of final was not judged: no layer was read"},
+		"no compressed":          {"limits: {compressed: {max: 5MB}}", Input{Head: &footprint.Image{}}, Warn, "the source holds no compressed layers and no estimate was made"},
+		"base unknown":           {"own: {compressed: {max: 5MB}}", Input{Head: measured(1, 1)}, Warn, "name it with `base:` in the budget file"},
+		"base unknown in baseline": {"own: {compressed: {growth: 5%}}", Input{Head: withOwn, Base: measured(1, 1)}, Warn,
+			"the baseline does not know its base image; store it again"},
+		"path not read":      {"paths: {/x: {max: 1MB}}", Input{Head: manifest}, Warn, "/x was not measured: no layer was read"},
+		"path not in base":   {"paths: {/x: {growth: 1MB}}", Input{Head: listed, Base: measured(1, 1)}, Pass, "the baseline was stored before this path was in the budget file"},
+		"forbid not read":    {"forbid: [/x]", Input{Head: manifest}, Warn, "/x was not looked for: no layer was read"},
+		"no package listing": {"packages: {\"npm:x\": forbid}", Input{Head: measured(1, 1)}, Warn, "npm:x was not looked for"},
+		"no image at all":    {"limits: {compressed: {max: 5MB}}", Input{}, Warn, "was not measured"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v := judged(t, c.limits, c.in)
+			check := v.Checks[0]
+			if check.Status != NotMeasured || !strings.Contains(check.Message, c.want) {
+				t.Errorf("%s: %s", check.Status, check.Message)
+			}
+			if v.Status != c.status || check.Blind != (c.status == Warn) {
+				t.Errorf("verdict %s, blind %v; want %s", v.Status, check.Blind, c.status)
+			}
+		})
+	}
+}
+
+func TestEstimatesCompareWithEachOther(t *testing.T) {
+	t.Parallel()
+	head, base := measured(3, 1), measured(2, 1)
+	head.Metrics.CompressedEstimated, base.Metrics.CompressedEstimated = true, true
+	if v := judged(t, "limits: {compressed: {growth: 1000B}}", Input{Head: head, Base: base}); v.Checks[0].Status != Pass {
+		t.Errorf("%+v", v.Checks[0])
+	}
+}
+
+func TestMaxAndWarnAreTwoChecks(t *testing.T) {
+	t.Parallel()
+	v := judged(t, "limits: {compressed: {max: 20MB, warn: 10MB, growth: 1MB}, layers: {max: 9}}", Input{Head: measured(15_000_000, 0), Base: measured(15_000_000, 0)})
+	got := ""
+	for _, c := range v.Checks {
+		got += c.Limit + " " + string(c.Status) + " " + c.Rule + " " + c.Pos.String() + "\n"
+	}
+	want := `limits.compressed.max pass max 20.0 MB .image-budget.yml:5:27
+limits.compressed.warn warn warn 10.0 MB .image-budget.yml:5:38
+limits.compressed.growth pass growth 1.0 MB .image-budget.yml:5:50
+limits.layers.max pass max 9 .image-budget.yml:5:73
+`
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if v.Status != Warn {
+		t.Error(v.Status)
+	}
+}
+
+func TestForbid(t *testing.T) {
+	t.Parallel()
+	head := measured(1, 1)
+	head.Paths = []footprint.PathSize{
+		{Pattern: "**/.git/**", Bytes: 10, Files: 7, Examples: []string{"/app/.git", "/srv/.git"}},
+		{Pattern: "/usr/bin/gcc", Examples: []string{"/usr/bin/gcc"}}, // a symbolic link
+		{Pattern: "/none"},
+	}
+	v := judged(t, `forbid: ["**/.git/**", /usr/bin/gcc, /none]`, Input{Head: head})
+	for i, want := range []Check{
+		{Status: Fail, Actual: 7, Headroom: -7, Examples: []string{"/app/.git", "/srv/.git"},
+			Message: "**/.git/** is forbidden and was found: /app/.git, /srv/.git; bring it back, or remove images.web.forbid.**/.git/** (.image-budget.yml:5)"},
+		{Status: Fail, Actual: 1, Headroom: -1, Examples: []string{"/usr/bin/gcc"}},
+		{Status: Pass, Message: "/none is not in the image, as it should be"},
+	} {
+		got := v.Checks[i]
+		if got.Status != want.Status || got.Actual != want.Actual || got.Headroom != want.Headroom || !cmp.Equal(got.Examples, want.Examples) {
+			t.Errorf("%+v", got)
+		}
+		if want.Message != "" && got.Message != want.Message {
+			t.Errorf("got  %s\nwant %s", got.Message, want.Message)
+		}
+	}
+}
+
+func TestPackages(t *testing.T) {
+	t.Parallel()
+	head := measured(1, 1)
+	head.Packages = []footprint.Package{
+		{Ecosystem: "npm", Name: "@types/node", Version: "20.1.0"},
+		{Ecosystem: "npm", Name: "typescript", Version: "5.4.5"},
+		{Ecosystem: "dpkg", Name: "gcc-12"},
+	}
+	for pattern, want := range map[string][]string{
+		"npm:typescript": {"npm:typescript 5.4.5"},
+		"npm:@types/*":   {"npm:@types/node 20.1.0"},
+		"npm:*":          {"npm:@types/node 20.1.0", "npm:typescript 5.4.5"},
+		"*:gcc-??":       {"dpkg:gcc-12"},
+		"npm:type":       nil,
+		"apk:*":          nil,
+	} {
+		v := judged(t, "packages: {\""+pattern+"\": forbid}", Input{Head: head})
+		c := v.Checks[0]
+		if !cmp.Equal(c.Examples, want) || c.Actual != int64(len(want)) || (c.Status == Fail) != (len(want) > 0) {
+			t.Errorf("%s: %+v", pattern, c)
+		}
+	}
+	head.Packages = []footprint.Package{} // listed, none found
+	if v := judged(t, `packages: {"npm:*": forbid}`, Input{Head: head}); v.Status != Pass || v.Checks[0].Status != Pass {
+		t.Errorf("%+v", v)
+	}
+}
+
+func TestPathGrowth(t *testing.T) {
+	t.Parallel()
+	head, base := measured(1, 1), measured(1, 1)
+	head.Paths = []footprint.PathSize{{Pattern: "/app/**", Bytes: 110}}
+	base.Paths = []footprint.PathSize{{Pattern: "/x"}, {Pattern: "/app/**", Bytes: 100}}
+	v := judged(t, `paths: {"/app/**": {growth: 9%, max: 1kB}}`, Input{Head: head, Base: base})
+	if v.Checks[0].Status != Pass || v.Checks[1].Status != Fail || v.Checks[1].Allowed != 9 || v.Checks[1].Limit != "paths./app/**.growth" {
+		t.Errorf("%+v", v.Checks)
+	}
+}
+
+func TestWaivers(t *testing.T) {
+	t.Parallel()
+	limits := `limits: {compressed: {max: 1MB, warn: 500kB}, layers: {max: 3}}
+    waivers:
+      - {limit: limits.compressed.max, until: 2026-11-23, reason: new model}
+      - {limit: limits.compressed.warn, until: 2026-11-23, reason: same}
+      - {limit: limits.layers.max, until: 2026-11-23, reason: old}
+`
+	day := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct {
+		now    time.Time
+		status Status
+		first  Status
+		want   string
+		note   string
+	}{
+		"on its last second": {day.Add(24*time.Hour - 1), Pass, Waived, "; waived until 2026-11-23: new model", "the waiver of limits.layers.max is not needed at the moment (.image-budget.yml:9:9)"},
+		"elsewhere it is still the day before": {time.Date(2026, 11, 24, 1, 0, 0, 0, time.FixedZone("", 2*3600)), Pass, Waived,
+			"; waived until 2026-11-23: new model", "the waiver of limits.layers.max is not needed at the moment (.image-budget.yml:9:9)"},
+		"the day after": {day.Add(24 * time.Hour), Fail, Fail, "; its waiver expired on 2026-11-23 (new model)", "the waiver of limits.layers.max expired on 2026-11-23 and is not needed; remove it (.image-budget.yml:9:9)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v := judged(t, limits, Input{Head: measured(2_000_000, 0), Now: c.now})
+			check := v.Checks[0]
+			if v.Status != c.status || check.Status != c.first || !strings.HasSuffix(check.Message, c.want) {
+				t.Errorf("%s: %+v", v.Status, check)
+			}
+			if check.Waiver == nil || check.Waiver.Reason != "new model" || check.Headroom != -1_000_000 {
+				t.Errorf("%+v", check)
+			}
+			if !cmp.Equal(v.Notes, []string{c.note}) {
+				t.Errorf("notes %q", v.Notes)
+			}
+		})
+	}
+}
+
+func TestDefault(t *testing.T) {
+	t.Parallel()
+	const mb = 1_000_000
+	img := Default("web", "a/b")
+	if img.NeedsFiles() || img.NeedsCompressed() {
+		t.Error("the default must not cost anything")
+	}
+	noBlobs := func(unpacked footprint.Bytes) *footprint.Image {
+		return &footprint.Image{Metrics: footprint.Metrics{Unpacked: unpacked, Has: footprint.HasFiles}}
+	}
+	estimated := measured(50*mb, 110*mb)
+	estimated.Metrics.CompressedEstimated = true
+	for name, c := range map[string]struct {
+		in     Input
+		limit  string
+		check  Status
+		status Status
+	}{
+		"within":          {Input{Head: measured(105*mb, 0), Base: measured(100*mb, 0)}, "limits.compressed.growth", Pass, Pass},
+		"over":            {Input{Head: measured(105*mb+1, 0), Base: measured(100*mb, 0)}, "limits.compressed.growth", Warn, Warn},
+		"small, within":   {Input{Head: measured(2*mb, 0), Base: measured(1*mb, 0)}, "limits.compressed.growth", Pass, Pass},
+		"small, over":     {Input{Head: measured(2*mb+1, 0), Base: measured(1*mb, 0)}, "limits.compressed.growth", Warn, Warn},
+		"no blobs":        {Input{Head: noBlobs(110 * mb), Base: measured(1, 100*mb)}, "limits.unpacked.growth", Warn, Warn},
+		"estimated":       {Input{Head: estimated, Base: measured(10*mb, 100*mb)}, "limits.unpacked.growth", Warn, Warn},
+		"no baseline":     {Input{Head: measured(1, 1)}, "limits.compressed.growth", NotMeasured, Pass},
+		"no baseline yet": {Input{Head: noBlobs(1)}, "limits.unpacked.growth", NotMeasured, Pass},
+		"not comparable":  {Input{Head: measured(1, 1), State: BaselineNotComparable}, "limits.compressed.growth", NotMeasured, Pass},
+		"nothing":         {Input{Head: &footprint.Image{}}, "limits.compressed.growth", NotMeasured, Pass},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v := img.Evaluate(c.in)
+			if len(v.Checks) != 1 || v.Checks[0].Limit != c.limit || v.Checks[0].Status != c.check || v.Status != c.status {
+				t.Errorf("%s %+v", v.Status, v.Checks)
+			}
+			if v.Status == Warn && !strings.Contains(v.Checks[0].Message, "`image-budget init`") {
+				t.Error(v.Checks[0].Message)
+			}
+		})
+	}
+}
+
+func TestWorst(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		want Status
+		all  []Status
+	}{
+		{Pass, nil}, {Pass, []Status{Waived, NotMeasured, Pass}}, {Warn, []Status{Waived, Warn, Pass}}, {Fail, []Status{Fail, Warn}}, {Fail, []Status{Pass, Fail}},
+	} {
+		if got := Worst(c.all...); got != c.want {
+			t.Errorf("%v: %s", c.all, got)
+		}
+	}
+}
+
+func TestShare(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		base int64
+		p    Percent
+		want int64
+	}{
+		{-5, 5000, 0}, {100, 0, 0}, {math.MaxInt64, 1, math.MaxInt64 / 100_000}, {math.MaxInt64, 100_000, math.MaxInt64},
+		{math.MaxInt64, 100_001, math.MaxInt64}, {math.MaxInt64, maxPercent, math.MaxInt64}, {1, 99_999, 0}, {3, 33_334, 1},
+	} {
+		if got := share(c.base, c.p); got != c.want {
+			t.Errorf("share(%d, %d) = %d, want %d", c.base, c.p, got, c.want)
+		}
+	}
+}
+
+func TestDifference(t *testing.T) {
+	t.Parallel()
+	for _, c := range [][3]int64{
+		{math.MaxInt64, math.MinInt64, math.MaxInt64}, {math.MinInt64, math.MaxInt64, math.MinInt64}, {0, math.MinInt64, math.MaxInt64},
+		{5, 7, -2}, {math.MinInt64, 0, math.MinInt64}, {-1, math.MaxInt64, math.MinInt64}, {math.MinInt64, math.MinInt64, 0},
+	} {
+		if got := difference(c[0], c[1]); got != c[2] {
+			t.Errorf("%d - %d = %d, want %d", c[0], c[1], got, c[2])
+		}
+	}
+}

@@ -595,6 +595,13 @@ func (m *markdown) largest() section {
 	return details("Largest directories and files", s)
 }
 
+// budgetLine links a place in the budget file, by its path in the repository
+// where that is known.
+func (m *markdown) budgetLine(pos budget.Pos) string {
+	file := cmp.Or(m.Run.BudgetFile, pos.File)
+	return link(inText(fmt.Sprintf("%s:%d", legible(file), pos.Line)), m.Run.lineURL(file, pos.Line))
+}
+
 // plainKey is a limit that needs no quotes in YAML.
 var plainKey = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,80}$`)
 
@@ -609,7 +616,7 @@ func (m *markdown) accept() section {
 			if a.to != "" {
 				to = " " + a.to
 			}
-			p.rows = append(p.rows, fmt.Sprintf("- %s %s%s in %s\n", a.verb, a.key, to, link(a.at, m.Run.lineURL(a.pos.File, a.pos.Line))))
+			p.rows = append(p.rows, fmt.Sprintf("- %s %s%s in %s\n", a.verb, a.key, to, m.budgetLine(a.pos)))
 		}
 		for _, c := range img.Verdict.Checks {
 			if waive == "" && c.Status == budget.Fail && c.Waiver == nil && c.Pos.Line > 0 && plainKey.MatchString(c.Limit) {

@@ -41,7 +41,7 @@ func causeWhat(c footprint.Cause, q quote) string {
 	case c.Fate == footprint.Rewritten:
 		return "waste: " + name + " shipped again, unchanged"
 	case c.Fate != "":
-		return "waste: " + name + " " + fateWords(c.Fate) + ", yet shipped"
+		return "waste: " + name + " " + fateWords(c.Fate) + " but still shipped"
 	case c.Change == footprint.Added:
 		return name + ", new"
 	}
@@ -138,9 +138,9 @@ func remark(c budget.Check, q quote) string {
 // acceptance is a change to the budget file under which a check would pass.
 type acceptance struct {
 	// verb and key say what to do with which key, to the value that it needs,
-	// "" if it has to go; at is the place in the budget file.
-	verb, key, to, at string
-	pos               budget.Pos
+	// "" if it has to go; pos is the place in the budget file.
+	verb, key, to string
+	pos           budget.Pos
 }
 
 // acceptances lists the changes for everything that fails or warns. Without a
@@ -152,7 +152,7 @@ func (img *Image) acceptances(q quote) []acceptance {
 			if c.Status != status || c.Pos.Line == 0 {
 				continue
 			}
-			a := acceptance{verb: "raise", key: q("images." + legible(img.title()) + "." + legible(c.Limit)), at: q(fmt.Sprintf("%s:%d", legible(c.Pos.File), c.Pos.Line)), pos: c.Pos}
+			a := acceptance{verb: "raise", key: q("images." + legible(img.title()) + "." + legible(c.Limit)), pos: c.Pos}
 			switch {
 			case c.Kind == budget.KindForbid:
 				a.verb = "remove"

@@ -121,7 +121,7 @@ func TestAcceptanceIsEnough(t *testing.T) {
 		if !ok {
 			t.Fatalf("no advice for %d:\n%s", size, text)
 		}
-		value, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(after), "to "), "  ")
+		value, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(after), "to "), "\n")
 		limit, err := footprint.ParseBytes(value)
 		if err != nil || limit < head.Metrics.Compressed || limit > head.Metrics.Compressed+head.Metrics.Compressed/100 {
 			t.Errorf("%d bytes: %q is %d, %v", head.Metrics.Compressed, value, limit, err)

@@ -130,14 +130,16 @@ func (s *sheet) remarks(img *Image) {
 
 // accept writes how to keep to the budget by changing it.
 func (s *sheet) accept(img *Image) {
+	changes := img.acceptances(plainName)
+	if len(changes) == 0 {
+		return
+	}
+	s.heading("bring it back, or accept it in " + plainName(changes[0].pos.File))
 	var rows [][]cell
-	for _, a := range img.acceptances(plainName) {
-		rows = append(rows, []cell{{a.verb + " " + a.key, plain}, {a.to, plain}, {a.at, faint}})
+	for _, a := range changes {
+		rows = append(rows, []cell{{fmt.Sprintf("line %d", a.pos.Line), faint}, {a.verb + " " + a.key, plain}, {a.to, plain}})
 	}
-	if len(rows) > 0 {
-		s.heading("bring it back, or accept it in the budget file")
-		s.table(2, []column{{flex: true}, {}, {flex: true}}, rows)
-	}
+	s.table(2, []column{{right: true}, {flex: true}, {}}, rows)
 }
 
 // causes writes what grew, heaviest first, with what brought it.

@@ -371,7 +371,8 @@ func (a *archive) readLayers(ctx context.Context, p *pass, place map[string][]in
 	if err != nil {
 		return archiveCause(err)
 	}
-	for _, i := range slices.Sorted(maps.Values(left)) {
+	if len(left) > 0 {
+		i := slices.Min(slices.Collect(maps.Values(left)))
 		return fmt.Errorf("reading layer %d: its blob is missing, so the image is incomplete; save it again with all its layers", i)
 	}
 	return nil

@@ -19,6 +19,7 @@ import (
 
 	"github.com/containerd/errdefs"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/moby/moby/client"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -160,10 +161,24 @@ func (e *engine) inspect(ctx context.Context, want platform) (*Image, error) {
 		return nil, fmt.Errorf("opening docker-daemon:%s: %w", e.name, &wrongPlatformError{want, have})
 	}
 	e.id = got.ID
+	if len(opts) > 0 {
+		// The answer for one platform carries an ID that save does not know.
+		whole, err := e.api.ImageInspect(ctx, e.name)
+		if err != nil {
+			return nil, e.explain(ctx, err)
+		}
+		e.id = whole.ID
+	}
 	if got.Descriptor != nil {
 		e.target = got.Descriptor.Digest.String()
 	}
 	e.plat = ocispec.Platform{OS: got.Os, Architecture: got.Architecture, Variant: got.Variant, OSVersion: got.OsVersion}
+	if len(got.RootFS.Layers) == 0 {
+		if have.os == "" {
+			have = want
+		}
+		return nil, fmt.Errorf("opening docker-daemon:%s: the engine holds no layers of it for %s; pull or build it for that platform, or choose another with --platform", e.name, show(have.String()))
+	}
 	return e.image(got, have)
 }
 
@@ -182,6 +197,12 @@ func (e *engine) image(got client.ImageInspectResult, have platform) (*Image, er
 		Source: string(kindEngine), Platform: have.String(), RepoDigests: got.RepoDigests, Config: cfg,
 		Annotations: map[string]string{}, Layers: make([]Layer, len(got.RootFS.Layers)),
 	}
+	switch {
+	case got.Descriptor == nil && strings.HasPrefix(got.ID, "sha256:"):
+		img.ConfigDigest = got.ID // what an ID is outside the containerd store
+	case got.Descriptor != nil && types.MediaType(got.Descriptor.MediaType).IsImage():
+		img.Digest = e.target
+	}
 	for i, id := range got.RootFS.Layers {
 		if _, err := digestHex(id); err != nil {
 			return nil, fmt.Errorf("opening docker-daemon:%s: layer %d: %w", e.name, i, err)
@@ -192,9 +213,6 @@ func (e *engine) image(got client.ImageInspectResult, have platform) (*Image, er
 		}
 		cfg.RootFS.DiffIDs = append(cfg.RootFS.DiffIDs, h)
 		img.Layers[i] = Layer{DiffID: id, Size: -1}
-	}
-	if len(img.Layers) == 0 {
-		return nil, fmt.Errorf("opening docker-daemon:%s: the engine lists no layers for it; pull or build the image again", e.name)
 	}
 	return img, nil
 }

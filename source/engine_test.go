@@ -28,6 +28,7 @@ type fakeEngine struct {
 	api     string         // "1.41"
 	inspect map[string]any // by name or ID
 	other   map[string]any // answer to inspect without a platform, if it differs
+	one     map[string]any // answer to inspect with a platform, if it differs
 	stream  []byte         // of any image
 	status  int            // of save; 0 is 200
 	hold    chan struct{}  // if set, save stops halfway until it is closed
@@ -66,6 +67,14 @@ func (e *fakeEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			fail(e.status, "no space left on device")
 			return
 		}
+		known := e.other != nil && e.other["Id"] == r.URL.Query().Get("names")
+		for name, answer := range e.inspect {
+			known = known || name == r.URL.Query().Get("names") || answer.(map[string]any)["Id"] == r.URL.Query().Get("names")
+		}
+		if !known {
+			fail(404, "No such image: "+r.URL.Query().Get("names"))
+			return
+		}
 		w.Write(e.stream[:len(e.stream)/2])
 		if e.hold != nil {
 			w.(http.Flusher).Flush()
@@ -80,6 +89,9 @@ func (e *fakeEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer, ok := e.inspect[name]
+	if e.one != nil && r.URL.Query().Get("platform") != "" {
+		answer = e.one
+	}
 	if !ok {
 		fail(404, "No such image: "+name)
 		return
@@ -185,6 +197,9 @@ func TestEngineStreams(t *testing.T) {
 			defer img.Close()
 			if img.Source != "docker-daemon" || img.Platform != "linux/amd64" || len(img.RepoDigests) != 1 || img.Config.Config.Cmd[0] != "run" {
 				t.Errorf("after Open: %+v", img)
+			}
+			if (img.Digest == sum(f.manifest)) != tc.stored || (img.ConfigDigest != "") == tc.stored {
+				t.Errorf("after Open: digest %q, config %q", img.Digest, img.ConfigDigest)
 			}
 			got, err := readAll(t.Context(), img, ReadOptions{})
 			if err != nil {
@@ -304,6 +319,23 @@ func TestEngineVisitorErrors(t *testing.T) {
 	}
 }
 
+// TestEnginePlatformOfAnIndex asks for one platform of several: the engine then
+// answers with the ID of that platform's manifest, which save does not find.
+func TestEnginePlatformOfAnIndex(t *testing.T) {
+	t.Parallel()
+	f := mixedFixture(t)
+	index := f.inspected(t, sum([]byte("the index")))
+	e := &fakeEngine{api: "1.52", inspect: map[string]any{"app:1": index}, one: f.inspected(t, sum(f.manifest)), stream: archiveOf(t, f.newDockerItems(t, "app:1", false)...)}
+	img, err := New(Config{Engine: Engine{Host: e.listen(t)}, Platform: "linux/amd64"}).Open(t.Context(), "docker-daemon:app:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer img.Close()
+	if _, err := readAll(t.Context(), img, ReadOptions{}); err != nil || img.Digest != sum(f.manifest) {
+		t.Errorf("digest %s, %v", img.Digest, err)
+	}
+}
+
 // TestEngineConfigOfTheRightPlatform has two images of the same layers, as data
 // images have, in one stream.
 func TestEngineConfigOfTheRightPlatform(t *testing.T) {
@@ -403,6 +435,10 @@ func TestEngineErrorsSayWhatToDo(t *testing.T) {
 	current := (&fakeEngine{api: "1.52", other: f.inspected(t, sum(f.manifest))}).listen(t)
 	_, err = open(current, "linux/arm64", "docker-daemon:app:1")
 	check(err, false, "linux/arm64 was asked for, but the image is linux/amd64")
+
+	listed := &fakeEngine{api: "1.52", inspect: map[string]any{"app:1": f.inspected(t, sum(f.manifest))}, one: map[string]any{"Id": sum(f.manifest)}}
+	_, err = open(listed.listen(t), "linux/arm64", "docker-daemon:app:1")
+	check(err, false, "holds no layers of it for linux/arm64; pull or build it for that platform")
 
 	full := &fakeEngine{api: "1.41", inspect: map[string]any{"app:1": f.inspected(t, sum(f.config))}, status: 500}
 	img, err := open(full.listen(t), "linux/amd64", "docker-daemon:app:1")

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -221,16 +222,8 @@ func itemsOf(files map[string][]byte) []item {
 	for name, b := range files {
 		items = append(items, item{name: name, body: b})
 	}
-	sortItems(items)
+	slices.SortFunc(items, func(a, b item) int { return strings.Compare(a.name, b.name) })
 	return items
-}
-
-func sortItems(items []item) {
-	for i := range items {
-		for j := i; j > 0 && items[j].name < items[j-1].name; j-- {
-			items[j], items[j-1] = items[j-1], items[j]
-		}
-	}
 }
 
 // oldDockerItems is what docker save of an engine before 25 writes: a folder for

@@ -62,7 +62,7 @@ type pass struct {
 // that digests are checked. Visit may be called again for a layer whose
 // transfer broke, and in an engine's stream for a layer that turns out not to
 // be the image's; only the result of a layer that was read to its end and
-// checked is returned.
+// checked is returned. An image is for one Read at a time.
 func Read[T any](ctx context.Context, img *Image, opt ReadOptions, visit func(ctx context.Context, layer io.Reader) (T, error)) ([]T, error) {
 	var mu sync.Mutex
 	kept := make(map[string]T)

@@ -33,14 +33,8 @@ type reference struct {
 	bare bool   // written without a prefix, so that hints may name one
 }
 
-// parseReference reads the forms that skopeo has, and bare names and paths:
-//
-//	NAME[:TAG|@DIGEST], docker://NAME    a registry
-//	docker-daemon:NAME                   the engine
-//	oci:DIR[:TAG]                        an OCI layout
-//	oci-archive:FILE[:TAG]               a tar of one
-//	docker-archive:FILE[:NAME]           what docker save writes
-//	PATH                                 any of the last three, told by content
+// parseReference reads the forms that Open lists. It looks at the file system,
+// because a path may hold colons and a bare word may be a path.
 func parseReference(ref string) (reference, error) {
 	if strings.ContainsFunc(ref, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 		return reference{}, errors.New("parsing image reference: it holds a control character")

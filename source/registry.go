@@ -313,26 +313,25 @@ func (g *stallGuard) Read(p []byte) (int, error) {
 
 func (g *stallGuard) stop() { g.timer.Stop() }
 
-var errStalled = fmt.Errorf("nothing came for %s", stallTimeout)
+var errStalled = fmt.Errorf("the registry sent nothing for %s; try again later", stallTimeout)
 
 // explain turns an error of a registry request into one sentence with what to
 // do next. It takes over nothing that the server or a library phrased: such
 // text may repeat credentials or signed addresses.
 func (r *registryImage) explain(ctx context.Context, repo name.Repository, err error) error {
-	var answer *transport.Error
-	if errors.As(err, &answer) {
-		return r.explainStatus(repo, answer)
-	}
 	host := repo.RegistryStr()
-	var done *explained
-	var refused *redirectError
+	var (
+		answer  *transport.Error
+		done    *explained
+		refused *redirectError
+	)
 	switch {
 	case errors.As(err, &done), errors.Is(err, errStalled):
 		return err
-	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
-		return fmt.Errorf("reading from %s: %w", host, context.Canceled)
-	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil:
-		return fmt.Errorf("reading from %s: %w", host, context.DeadlineExceeded)
+	case ctx.Err() != nil:
+		return fmt.Errorf("reading from %s: %w", host, ctx.Err())
+	case errors.As(err, &answer):
+		return r.explainStatus(repo, answer)
 	case errors.As(err, &refused):
 		return &explained{msg: fmt.Sprintf("reading from %s: %s; check the registry's address", host, refused)}
 	}

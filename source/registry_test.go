@@ -428,7 +428,7 @@ func TestStalledTransfer(t *testing.T) {
 	})
 	f.push(t, host, "app", "1")
 	o := New(Config{Wait: new(noWait).wait})
-	o.registries.stall = 300 * time.Millisecond
+	o.registries.stall = time.Second
 	img, err := o.Open(t.Context(), host+"/app:1")
 	if err != nil {
 		t.Fatal(err)

@@ -66,7 +66,7 @@ type Engine struct {
 type Limits struct {
 	MaxManifest int64 // bytes of one manifest or index: 8 MiB
 	MaxConfig   int64 // bytes of one image config: 8 MiB
-	MaxUnpacked int64 // unpacked bytes of one layer: 64 GiB
+	MaxUnpacked int64 // unpacked bytes of one layer, or of a whole archive that is compressed: 64 GiB
 	MaxEntries  int   // entries of one image archive: 100,000
 }
 
@@ -104,8 +104,18 @@ func New(cfg Config) *Opener {
 }
 
 // Open finds the image that ref names and reads its manifest and config, and no
-// layer. The forms of ref are those of ParseReference. The caller closes the
-// image.
+// layer. The caller closes the image. The forms of ref are those of skopeo, and
+// bare names and paths:
+//
+//	NAME[:TAG|@DIGEST], docker://NAME    a registry
+//	docker-daemon:NAME                   the engine
+//	oci:DIR[:TAG]                        an OCI layout
+//	oci-archive:FILE[:TAG]               a tar of one
+//	docker-archive:FILE[:NAME]           what docker save writes
+//	PATH[:NAME]                          any of the last three, told by content
+//
+// The archives may be compressed as a whole with gzip or zstd. An error that
+// says the image is not there wraps ErrNotFound.
 func (o *Opener) Open(ctx context.Context, ref string) (*Image, error) {
 	want, err := parsePlatform(o.cfg.Platform)
 	if err != nil {
@@ -142,8 +152,8 @@ type Image struct {
 	Reference    string // as given to Open
 	Source       string // "registry", "docker-daemon", "oci", "oci-archive" or "docker-archive"
 	Platform     string // OS/ARCH or OS/ARCH/VARIANT, as the config says
-	Digest       string // of the manifest; "" where the source has none, or before Read for an engine
-	ConfigDigest string // of the config; for an engine's image "" until Read where the engine does not say
+	Digest       string // of the manifest; "" where the source has none; an engine may tell it only in Read
+	ConfigDigest string // of the config; an engine may tell it only in Read
 	// RepoDigests are the NAME@DIGEST under which an engine knows the image;
 	// nil for every other source.
 	RepoDigests []string

@@ -151,20 +151,28 @@ func (e *evaluation) measured(f figure, head, base *footprint.Metrics) figure {
 		return f
 	}
 	v, ok := base.Value(f.metric)
+	now, then := method(e.in.Head, head), method(e.in.Base, base)
 	switch {
 	case !ok:
 		f.noBase, f.blind = fmt.Sprintf("the baseline holds no %s; store it again", f.metric), true
-	case f.metric == footprint.Compressed && head.Has&footprint.HasCompressed != 0 && head.CompressedEstimated != base.CompressedEstimated:
-		which := [2]string{"read from the blobs", "estimated"}
-		now, then := which[0], which[1]
-		if head.CompressedEstimated {
-			now, then = then, now
-		}
+	case f.metric == footprint.Compressed && f.missing == "" && now != then:
 		f.noBase, f.blind = fmt.Sprintf("the baseline was measured by another method: its compressed bytes are %s, these are %s; store it from the same kind of source", then, now), true
 	default:
 		f.base = &v
 	}
 	return f
+}
+
+// method says where the compressed bytes of an image, or of its own layers,
+// come from.
+func method(img *footprint.Image, m *footprint.Metrics) string {
+	switch {
+	case !m.CompressedEstimated:
+		return "read from the blobs"
+	case img.EstimatedBy == "":
+		return "estimated"
+	}
+	return "estimated by " + img.EstimatedBy
 }
 
 func (e *evaluation) whyMissing(m footprint.Metric) string {

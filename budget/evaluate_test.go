@@ -157,6 +157,8 @@ func TestWhatCannotBeJudged(t *testing.T) {
 	t.Parallel()
 	estimated := measured(1, 1)
 	estimated.Metrics.CompressedEstimated = true
+	otherwise := measured(1, 1)
+	otherwise.Metrics.CompressedEstimated, otherwise.EstimatedBy = true, "gzip 9"
 	manifest := &footprint.Image{Metrics: footprint.Metrics{Compressed: 1, Layers: 1, Has: footprint.HasCompressed}}
 	withOwn := measured(1, 1)
 	withOwn.Own = &footprint.Metrics{Has: footprint.HasCompressed}
@@ -179,6 +181,8 @@ func TestWhatCannotBeJudged(t *testing.T) {
 			"its compressed bytes are read from the blobs, these are estimated"},
 		"estimated then": {"limits: {compressed: {growth: 5%}}", Input{Head: measured(1, 1), Base: estimated}, Warn,
 			"its compressed bytes are estimated, these are read from the blobs"},
+		"estimated otherwise": {"limits: {compressed: {growth: 5%}}", Input{Head: estimated, Base: otherwise}, Warn,
+			"its compressed bytes are estimated by gzip 9, these are estimated"},
 		"baseline without files": {"limits: {unpacked: {growth: 5%}}", Input{Head: measured(1, 1), Base: manifest}, Warn, "the baseline holds no unpacked; store it again"},
 		"no layer read":          {"limits: {final: {max: 5MB}}", Input{Head: manifest}, Warn, "final was not measured: no layer was read"},
 		"no layer read, growth":  {"limits: {final: {growth: 5%}}", Input{Head: manifest, Base: measured(1, 1)}, Warn, "growth of final was not judged: no layer was read"},

@@ -102,8 +102,8 @@ func newWalk(patterns []string) *walk {
 func (w *walk) visit(f footprint.File) {
 	path := f.Path
 	cut := strings.LastIndexByte(path, '/')
-	if cut < 0 || cut == len(path)-1 {
-		return // the root itself
+	if cut < 0 || cut == len(path)-1 || path[0] != '/' {
+		return // the root itself, or no path of an image
 	}
 	w.enter(path[:cut])
 	if f.Kind == footprint.Directory {

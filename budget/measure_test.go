@@ -156,6 +156,9 @@ func FuzzPattern(f *testing.F) {
 	for _, p := range []string{"/a/**", "**/.git/**", "/{a,b}/[!x]", `/\{a`, "/a[]b", "/{a}{b", "**/"} {
 		f.Add(p, "/a/b/c")
 	}
+	f.Add("/0", "0/0") // went up beyond the root
+	f.Add("/**", "//")
+	f.Add("/**", "///a//b")
 	f.Fuzz(func(t *testing.T, pattern, name string) {
 		msg, _ := patternMistake(pattern)
 		got := Measure([]string{pattern}, slices.Values([]footprint.File{regular(name, 1)}))[0]

@@ -123,18 +123,18 @@ func (c *causeFinder) addPath(n node, name string) {
 	}
 	c.found = append(c.found, Cause{
 		Bytes: n.growth(), Metric: Unpacked, Label: name, Path: n.path,
-		Change: change, Layer: c.broughtBy(n.path, n.layers.most()),
+		Change: change, Layer: c.broughtBy(n.path, n.growth(), n.layers.most()),
 	})
 }
 
-// broughtBy is the layer that brought the content of a path. It is the one
-// that holds it now, unless that one only wrote it again.
-func (c *causeFinder) broughtBy(path string, layer int) int {
+// broughtBy is the layer that brought so many bytes of a path. It is the one
+// that holds them now, unless that one only wrote them again.
+func (c *causeFinder) broughtBy(path string, bytes Bytes, layer int) int {
 	if layer < 0 || layer >= len(c.new.Layers) {
 		return -1
 	}
 	for {
-		in := c.rewrittenFrom(path, layer)
+		in := c.rewrittenFrom(path, bytes, layer)
 		// Only a layer below can have been rewritten, so this ends.
 		if in < 0 || in >= layer {
 			return layer
@@ -145,7 +145,7 @@ func (c *causeFinder) broughtBy(path string, layer int) int {
 
 // rewrittenFrom is the layer whose copy of the path was rewritten by the given
 // one, or -1.
-func (c *causeFinder) rewrittenFrom(path string, by int) int {
+func (c *causeFinder) rewrittenFrom(path string, bytes Bytes, by int) int {
 	var known layerSums
 	for _, f := range c.new.DeadFiles {
 		if f.By == by && f.Fate == Rewritten && (f.Path == path || holds(path, f.Path)) {
@@ -155,10 +155,10 @@ func (c *causeFinder) rewrittenFrom(path string, by int) int {
 	if in := known.most(); in >= 0 {
 		return in
 	}
-	// Without a file as witness only one layer may be in question.
+	// Without a file as witness only one layer may have held as much there.
 	in := -1
 	for _, dead := range c.new.Dead {
-		if dead.By != by || dead.Fate != Rewritten || dead.Under != path && !holds(dead.Under, path) && !holds(path, dead.Under) {
+		if dead.By != by || dead.Fate != Rewritten || dead.Bytes < bytes || dead.Under != path && !holds(dead.Under, path) && !holds(path, dead.Under) {
 			continue
 		}
 		if in >= 0 {

@@ -85,7 +85,7 @@ func Compare(old, new *Image) (*Delta, error) {
 	if old.Files != nil && new.Files != nil {
 		root = diffTree(old.Files, new.Files, nil)
 	} else {
-		root = coarseTree(old, new)
+		root = coarseTree(old, new, d.Layers)
 	}
 	if err := sameFinal(root, old, new); err != nil {
 		return nil, err

@@ -11,7 +11,7 @@ import (
 // exact. One that only one side knows stands alone if it is heavier than the
 // other side's floor; how much of it the other side held is then the least
 // change that fits, and never more than that floor.
-func coarseTree(old, new *Image) *node {
+func coarseTree(old, new *Image, layers []LayerChange) *node {
 	listed := listedDirs(old, new)
 	before, after := oneSided(old, listed), oneSided(new, listed)
 	root := mergeTrees(before, after)
@@ -22,7 +22,27 @@ func coarseTree(old, new *Image) *node {
 	root.listedOld, root.listedNew = true, true
 	c.settle(root)
 	weigh(root)
+	same := map[int]bool{}
+	for _, l := range layers {
+		if l.Change == Same {
+			same[l.New.Index] = true
+		}
+	}
+	leaveChangedLayers(root, same)
 	return root
+}
+
+// leaveChangedLayers takes the layers that both images have out of the sums of
+// who holds what: which files are new is not known, but they are not in there.
+// They stay where nothing else could have brought a growth.
+func leaveChangedLayers(n *node, same map[int]bool) {
+	for _, k := range n.kids {
+		leaveChangedLayers(k, same)
+	}
+	changed := slices.DeleteFunc(slices.Clone(n.layers), func(l layerBytes) bool { return same[l.layer] })
+	if len(changed) > 0 || n.growth() <= 0 {
+		n.layers = changed
+	}
 }
 
 // listedDirs is every directory that a roll-up without files lists, and every

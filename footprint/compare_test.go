@@ -326,6 +326,92 @@ func TestCausesOfATypicalRegression(t *testing.T) {
 	}
 }
 
+func TestComparable(t *testing.T) {
+	t.Parallel()
+	image := func(platform string, has Has, estimatedBy string) *Image {
+		return &Image{Platform: platform, EstimatedBy: estimatedBy, Metrics: Metrics{Has: has, CompressedEstimated: estimatedBy != ""}}
+	}
+	const amd = "linux/amd64"
+	for name, c := range map[string]struct {
+		old, new *Image
+		want     string
+	}{
+		"same":             {image(amd, HasCompressed|HasFiles, ""), image(amd, HasCompressed, ""), ""},
+		"same method":      {image(amd, HasCompressed, "gzip 6"), image(amd, HasCompressed, "gzip 6"), ""},
+		"files are enough": {image(amd, HasCompressed|HasFiles, "gzip 6"), image(amd, HasCompressed|HasFiles, ""), ""},
+		"other platform": {image(amd, HasCompressed, ""), image("linux/arm64", HasCompressed, ""),
+			"the baseline was measured for linux/amd64 and this image is for linux/arm64"},
+		"no platform": {image("", HasCompressed, ""), image(amd, HasCompressed, ""),
+			"the baseline was measured for an unknown platform and this image is for linux/amd64"},
+		"estimate against a blob": {image(amd, HasCompressed|HasFiles, "gzip 6"), image(amd, HasCompressed, ""),
+			"the compressed size of the baseline is an estimate by gzip 6 and that of this image is what a registry holds"},
+		"other method": {image(amd, HasCompressed, "gzip 6"), image(amd, HasCompressed, "gzip 9"),
+			"the compressed size of the baseline is an estimate by gzip 6 and that of this image is an estimate by gzip 9"},
+		"nothing shared": {image(amd, HasCompressed, ""), image(amd, HasFiles, ""),
+			"of the baseline only the compressed size was measured, of this image only the unpacked sizes were measured"},
+		"nothing at all": {image(amd, 0, ""), image(amd, 0, ""), "of the baseline no size was measured, of this image no size was measured"},
+	} {
+		if got := Comparable(c.old, c.new); got != c.want {
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+func TestParts(t *testing.T) {
+	t.Parallel()
+	image := func(final, wasted, base, own, baseOwn Bytes) *Image {
+		files := []File{file("/base", base, 0), file("/own", final-base, 1)}
+		img := built([]Layer{layer("FROM", 1), layer("RUN", 1)}, files, Dead{In: 0, By: 1, Fate: Deleted, Bytes: wasted, Under: "/"})
+		img.Layers[0].InBase = true
+		m := Metrics{Unpacked: base + wasted, Final: base, Wasted: wasted, Layers: 1, Files: 1, Compressed: 1, Has: img.Metrics.Has}
+		o := Metrics{Unpacked: final - base, Final: final - base, Layers: 1, Files: 1, Compressed: 1, Has: img.Metrics.Has}
+		img.Base, img.Own = &Base{Metrics: m}, &o
+		img.Packages = []Package{{"dpkg", "libc6", "1", baseOwn, 0}, {"npm", "express", "4", own, 1}}
+		return img
+	}
+	old, new := image(1000, 50, 700, 100, 500), image(1600, 20, 900, 250, 600)
+	d := compared(t, old, new)
+	if want := (Parts{Base: 200, Packages: 150, Files: 250, Wasted: -30}); d.Parts != want || d.Unpacked != 570 || d.Final != 600 {
+		t.Errorf("got %+v of %d, want %+v", d.Parts, d.Unpacked, want)
+	}
+	// Without the boundary of one, all packages are above it.
+	old.Base, old.Own = nil, nil
+	if d, want := compared(t, old, new), (Parts{Packages: 250, Files: 350, Wasted: -30}); d.Parts != want {
+		t.Errorf("without a base: got %+v, want %+v", d.Parts, want)
+	}
+	// An inventory that claims more than there is does not make files shrink.
+	old, new = image(1000, 0, 700, 100, 0), image(1000, 0, 700, 99_999, 0)
+	if d, want := compared(t, old, new), (Parts{Packages: 200, Files: -200}); d.Parts != want {
+		t.Errorf("claiming too much: got %+v, want %+v", d.Parts, want)
+	}
+}
+
+func TestPackages(t *testing.T) {
+	t.Parallel()
+	old := []Package{{"npm", "a", "1", 100, 0}, {"npm", "b", "1", 50, 0}, {"npm", "b", "2", 60, 0}, {"npm", "c", "1", 70, 0}, {"dpkg", "a", "1", 5, 0}, {"npm", "same", "1", 9, 0}}
+	new := []Package{{"npm", "a", "2", 300, 0}, {"npm", "b", "2", 60, 0}, {"npm", "d", "1", 80, 0}, {"dpkg", "a", "2", 5, 0}, {"npm", "same", "1", 9, 1}}
+	want := []PackageChange{
+		{"npm", "a", Changed, "1", "2", 200}, {"npm", "d", Added, "", "1", 80}, {"npm", "c", Removed, "1", "", -70},
+		{"npm", "b", Changed, "1, 2", "2", -50}, {"dpkg", "a", Changed, "1", "2", 0},
+	}
+	if diff := gocmp.Diff(want, changedPackages(old, new)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Files that do not add up to their image are a defect, not a delta.
+func TestCompareRefusesFilesThatDoNotAddUp(t *testing.T) {
+	t.Parallel()
+	layers := []Layer{layer("FROM", 1)}
+	good, bad := built(layers, []File{file("/a", 5, 0)}), built(layers, []File{file("/a", 5, 0)})
+	bad.Files = slices.Values([]File{file("/a", 6, 0)})
+	for _, pair := range [][2]*Image{{good, bad}, {bad, good}} {
+		if d, err := Compare(pair[0], pair[1]); err == nil || !strings.Contains(err.Error(), "internal error") {
+			t.Errorf("got %+v, %v", d, err)
+		}
+	}
+}
+
 func TestCommand(t *testing.T) {
 	t.Parallel()
 	hash := strings.Repeat("0123456789abcdef", 4)

@@ -1,0 +1,185 @@
+package footprint
+
+import (
+	"fmt"
+	"testing"
+
+	gocmp "github.com/google/go-cmp/cmp"
+)
+
+// causesText writes causes as "bytes path [label] (fate) change layer".
+func causesText(causes []Cause) []string {
+	var out []string
+	for _, c := range causes {
+		line := fmt.Sprint(int64(c.Bytes), " ", c.Path)
+		if c.Label != "" {
+			line += " [" + c.Label + "]"
+		}
+		if c.Fate != "" {
+			line += " (" + string(c.Fate) + ")"
+		}
+		out = append(out, fmt.Sprint(line, " ", c.Change, " ", c.Layer))
+	}
+	return out
+}
+
+func TestCauses(t *testing.T) {
+	t.Parallel()
+	layers := []Layer{layer("ADD file in /", 1), layer("RUN one", 2), layer("RUN two", 3)}
+	keep := []File{file("/etc/passwd", 10, 0), file("/usr/bin/sh", 5000, 0)}
+	for name, c := range map[string]struct {
+		old, new         []File
+		oldDead, newDead []Dead
+		want             []string
+	}{
+		"nothing": {},
+		"only shrinks": {
+			old: []File{file("/opt/x", 500, 1)},
+		},
+		"one file deep down": {
+			new:  []File{file("/opt/tool/lib/x86/lib.so", 70_000, 1), file("/opt/tool/README", 10, 1)},
+			want: []string{"70000 /opt/tool/lib/x86/lib.so added 1"},
+		},
+		"a directory of many": {
+			new:  spread("/opt/tool/lib", 50, 1000, 1),
+			want: []string{"50000 /opt/tool/lib added 1"},
+		},
+		"a file that grew": {
+			old:  []File{file("/app/bin/server", 40_000, 1)},
+			new:  []File{file("/app/bin/server", 55_000, 2)},
+			want: []string{"15000 /app/bin/server changed 2"},
+		},
+		"a version in a path is swapped": {
+			old:  spread("/usr/lib/python3.11", 30, 1000, 1),
+			new:  spread("/usr/lib/python3.12", 30, 1100, 1),
+			want: []string{"3000 /usr/lib changed 1"},
+		},
+		"what shrank elsewhere hides nothing": {
+			old:  []File{file("/opt/old", 90_000, 1)},
+			new:  []File{file("/srv/new", 20_000, 2)},
+			want: []string{"20000 /srv/new added 2"},
+		},
+		"well-known, in a directory that is named itself": {
+			new: append(spread("/app/dist", 40, 1000, 2), append(
+				spread("/app/dist/.git/objects", 5, 1000, 2), spread("/app/dist/node_modules/x/node_modules/y", 9, 1000, 1)...)...),
+			want: []string{"40000 /app/dist added 2", "9000 /app/dist/node_modules [Node packages] added 1", "5000 /app/dist/.git [git history] added 2"},
+		},
+		"noise beside a large growth": {
+			new:  []File{file("/opt/large", 1_000_000, 1), file("/app/small", 4000, 2)},
+			want: []string{"1000000 /opt/large added 1"},
+		},
+		"several that are alike": {
+			new: []File{file("/app/a/x", 30_000, 1), file("/app/b/x", 20_000, 2), file("/srv/c", 10_000, 2)},
+			want: []string{
+				"30000 /app/a/x added 1", "20000 /app/b/x added 2", "10000 /srv/c added 2",
+			},
+		},
+		"waste is there already": {
+			oldDead: []Dead{{In: 0, By: 1, Fate: Deleted, Bytes: 900, Under: "/var/lib/apt/lists"}},
+			newDead: []Dead{{In: 0, By: 1, Fate: Deleted, Bytes: 900, Under: "/var/lib/apt/lists"}},
+		},
+		"waste grew": {
+			oldDead: []Dead{{In: 0, By: 1, Fate: Deleted, Bytes: 900, Under: "/var/lib/apt/lists"}},
+			newDead: []Dead{
+				{In: 0, By: 1, Fate: Deleted, Bytes: 1000, Under: "/var/lib/apt/lists"}, {In: 1, By: 2, Fate: Deleted, Bytes: 70, Under: "/tmp"},
+				{In: 0, By: 2, Fate: Rewritten, Bytes: 50, Under: "/app/a"}, {In: 1, By: 2, Fate: Rewritten, Bytes: 60, Under: "/app/b"},
+				{In: 1, By: 2, Fate: Replaced, Bytes: 40, Under: "/etc"},
+			},
+			want: []string{
+				"110 /app (rewritten) added 2", "100 /var/lib/apt/lists [apt lists] (deleted) changed 1",
+				"70 /tmp (deleted) added 2", "40 /etc (replaced) added 2",
+			},
+		},
+	} {
+		old, new := built(layers, append(c.old, keep...), c.oldDead...), built(layers, append(c.new, keep...), c.newDead...)
+		if diff := gocmp.Diff(c.want, causesText(compared(t, old, new).Causes)); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+// spread makes n files of a size in a directory.
+func spread(dir string, n int, size Bytes, layer int) []File {
+	var out []File
+	for i := range n {
+		out = append(out, file(fmt.Sprintf("%s/f%03d", dir, i), size, layer))
+	}
+	return out
+}
+
+// A new layer below moves all that follow; waste is not new for that.
+func TestCausesOfWasteFollowTheirLayers(t *testing.T) {
+	t.Parallel()
+	files := []File{file("/a", 100, 0)}
+	old := built([]Layer{layer("FROM", 1), layer("RUN a", 1), layer("RUN b", 1)}, files,
+		Dead{In: 1, By: 2, Fate: Deleted, Bytes: 900, Under: "/tmp"})
+	new := built([]Layer{layer("FROM", 1), layer("RUN new", 1), layer("RUN a", 1), layer("RUN b", 1)}, files,
+		Dead{In: 2, By: 3, Fate: Deleted, Bytes: 950, Under: "/tmp"})
+	want := []string{"50 /tmp (deleted) changed 3"}
+	if diff := gocmp.Diff(want, causesText(compared(t, old, new).Causes)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestCausesWithoutFiles(t *testing.T) {
+	t.Parallel()
+	manifest := func(layers ...Layer) *Image {
+		img := built(layers, nil)
+		img.Files, img.Metrics.Has = nil, HasCompressed
+		for i := range img.Layers {
+			img.Layers[i].Has = HasCompressed
+		}
+		return img
+	}
+	rebuilt := layer("RUN b", 70)
+	rebuilt.DiffID = "sha256:other"
+	old := manifest(layer("FROM", 100), layer("RUN b", 50), layer("RUN c", 50))
+	new := manifest(layer("FROM", 100), rebuilt, layer("RUN d", 30))
+	d := compared(t, old, new)
+	want := []Cause{
+		{Bytes: 30, Metric: Compressed, Change: Added, Layer: 2},
+		{Bytes: 20, Metric: Compressed, Change: Changed, Layer: 1},
+	}
+	if diff := gocmp.Diff(want, d.Causes); diff != "" {
+		t.Error(diff)
+	}
+	if d.Compressed != 0 || d.Has != HasCompressed || d.Unpacked != 0 {
+		t.Errorf("got %+v", d)
+	}
+	new.Metrics.CompressedEstimated = true
+	if d := compared(t, old, new); d.Has != 0 || len(d.Causes) != 0 || d.Compressed != 0 {
+		t.Errorf("an estimate was compared with a known size: %+v", d)
+	}
+}
+
+// What chown -R wrote again was brought by the layer below it; the way down may
+// be long, and is not guessed.
+func TestCausesNameTheLayerThatBroughtIt(t *testing.T) {
+	t.Parallel()
+	layers := []Layer{layer("FROM", 1), layer("COPY app", 1), layer("COPY lib", 1), layer("RUN chmod", 1), layer("RUN chown", 1)}
+	old := built(layers, []File{file("/a", 1, 0)})
+	files := []File{file("/a", 1, 0), file("/app/model.bin", 9000, 4), file("/app/lib/x", 5, 4)}
+	for name, c := range map[string]struct {
+		dead  []Dead
+		files []DeadFile
+		want  int
+	}{
+		"not rewritten":    {nil, nil, 4},
+		"one below":        {[]Dead{{In: 1, By: 4, Fate: Rewritten, Bytes: 9000, Under: "/app"}}, nil, 1},
+		"two steps":        {[]Dead{{In: 3, By: 4, Fate: Rewritten, Bytes: 9000, Under: "/app"}, {In: 1, By: 3, Fate: Rewritten, Bytes: 9000, Under: "/app"}}, nil, 1},
+		"replaced":         {[]Dead{{In: 1, By: 4, Fate: Replaced, Bytes: 9000, Under: "/app"}}, nil, 4},
+		"elsewhere":        {[]Dead{{In: 1, By: 4, Fate: Rewritten, Bytes: 9000, Under: "/opt"}}, nil, 4},
+		"two in question":  {[]Dead{{In: 1, By: 4, Fate: Rewritten, Bytes: 9000, Under: "/app"}, {In: 2, By: 4, Fate: Rewritten, Bytes: 9000, Under: "/app"}}, nil, 4},
+		"one large enough": {[]Dead{{In: 1, By: 4, Fate: Rewritten, Bytes: 9000, Under: "/app"}, {In: 2, By: 4, Fate: Rewritten, Bytes: 50, Under: "/app"}}, nil, 1},
+		"with a witness":   {[]Dead{{In: 1, By: 4, Fate: Rewritten, Bytes: 9000, Under: "/app"}, {In: 2, By: 4, Fate: Rewritten, Bytes: 9500, Under: "/app"}}, []DeadFile{{Path: "/app/model.bin", Bytes: 9000, In: 1, By: 4, Fate: Rewritten}}, 1},
+		"in its own layer": {[]Dead{{In: 4, By: 4, Fate: Rewritten, Bytes: 9000, Under: "/app"}}, nil, 4},
+	} {
+		img := built(layers, files, c.dead...)
+		img.DeadFiles = c.files
+		for _, cause := range compared(t, old, img).Causes {
+			if cause.Fate == "" && cause.Layer != c.want {
+				t.Errorf("%s: %+v, want layer %d", name, cause, c.want)
+			}
+		}
+	}
+}

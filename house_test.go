@@ -69,7 +69,7 @@ var doors = map[string][]string{
 	"github.com/google/go-containerregistry/pkg/authn": {"source", "internal/cli"}, // credentials come from inputs
 	"github.com/google/go-github/v62":                  {"ghcomment"},
 	"github.com/klauspost/compress":                    {"source", "scan"}, // layers; layer indexes and estimates
-	"github.com/mattn/go-runewidth":                    {"report", "budget", "internal/escape"},
+	"github.com/mattn/go-runewidth":                    {"report", "budget"},
 	"github.com/moby/moby":                             {"source"},
 	"github.com/opencontainers/image-spec":             {"source"},
 	"github.com/rogpeppe/go-internal":                  {},
@@ -77,7 +77,7 @@ var doors = map[string][]string{
 	"github.com/santhosh-tekuri/jsonschema/v6":         {},
 	"github.com/sethvargo/go-githubactions":            {"internal/actions"},
 	"github.com/yuin/goldmark":                         {},
-	"golang.org/x/sync":                                {"scan", "source", "internal/cli"},
+	"golang.org/x/sync":                                {},
 	"golang.org/x/term":                                {"internal/cli"},
 }
 
@@ -217,6 +217,7 @@ func TestEveryDependencyHasItsDoor(t *testing.T) {
 			t.Errorf("go.mod requires %s: say in house_test.go which package imports it", dependency)
 		}
 	}
+	used := map[string]bool{}
 	for _, p := range readHouse(t) {
 		for _, f := range p.files {
 			for _, imported := range f.imports(t) {
@@ -229,6 +230,14 @@ func TestEveryDependencyHasItsDoor(t *testing.T) {
 				} else if !slices.Contains(doors[d], p.dir) {
 					t.Errorf("%s imports %s: its door is %s", f.name, imported, cmp.Or(strings.Join(doors[d], " and "), "in tests only"))
 				}
+				used[d+" "+p.dir] = true
+			}
+		}
+	}
+	for _, d := range slices.Sorted(maps.Keys(doors)) {
+		for _, dir := range doors[d] {
+			if !used[d+" "+dir] {
+				t.Errorf("%s is named as a door for %s in house_test.go, but does not import it: take it out", dir, d)
 			}
 		}
 	}

@@ -40,7 +40,7 @@ func TestEveryCommandInTheREADMEDoesWhatItSays(t *testing.T) {
 	}
 	// The images of the README are those of the demo, in a registry of its own.
 	host := demoRegistry(t)
-	dir := t.TempDir()
+	dir, bin := t.TempDir(), t.TempDir()
 	commands := 0
 	for _, block := range fenced(t, "sh") {
 		for line := range strings.Lines(block) {
@@ -54,6 +54,7 @@ func TestEveryCommandInTheREADMEDoesWhatItSays(t *testing.T) {
 			commands++
 			cmd := exec.Command("sh", "-c", strings.ReplaceAll(command, "ghcr.io/acme", host+"/acme"))
 			cmd.Dir = dir
+			cmd.Env = append(os.Environ(), "GOBIN="+bin)
 			switch {
 			case command == "go test ./...":
 				continue // is what runs this
@@ -64,7 +65,7 @@ func TestEveryCommandInTheREADMEDoesWhatItSays(t *testing.T) {
 			if got := exitCode(t, err); got != want {
 				t.Errorf("%s: exit code %d, want %d\n%s", command, got, want, out)
 			}
-			if len(out) == 0 {
+			if len(out) == 0 && command != "go install ." {
 				t.Errorf("%s printed nothing", command)
 			}
 		}

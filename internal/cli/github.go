@@ -98,7 +98,7 @@ func (c *Command) deliver(ctx context.Context, r *report.Report, f *checkFlags) 
 
 func (c *Command) writeSummary(r *report.Report) error {
 	var buf strings.Builder
-	if err := report.Markdown(&buf, r, report.MarkdownOptions{MaxBytes: actions.SummaryLimit - c.summarySize() - 2}); err != nil {
+	if err := report.Markdown(&buf, r, report.MarkdownOptions{MaxBytes: actions.SummaryLimit - c.summarySize() - 2, Rest: "the JSON report"}); err != nil {
 		return err
 	}
 	_, err := c.runner.AppendSummary(buf.String())
@@ -142,8 +142,8 @@ func (c *Command) setOutputs(r *report.Report, f *checkFlags) error {
 	}
 	files, err := f.files()
 	for _, file := range files {
-		if rel, ok := actions.Rel(c.runner.Workspace, file.path); ok && file.format != "terminal" {
-			out["report-"+file.format] = rel
+		if rel, ok := actions.Rel(c.runner.Workspace, file.path); ok && file.format != report.FormatTerminal {
+			out["report-"+string(file.format)] = rel
 		}
 	}
 	for _, name := range sortedKeys(out) {
@@ -245,7 +245,7 @@ func (c *Command) upsert(ctx context.Context, r *report.Report, f *checkFlags, n
 		}
 	}
 	var body strings.Builder
-	if err := report.Markdown(&body, r, report.MarkdownOptions{MaxBytes: ghcomment.MaxBody - comment.Overhead()}); err != nil {
+	if err := report.Markdown(&body, r, report.MarkdownOptions{MaxBytes: ghcomment.MaxBody - comment.Overhead(), Rest: "the job summary"}); err != nil {
 		return ghcomment.Result{}, err
 	}
 	comment.Body = body.String()

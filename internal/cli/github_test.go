@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/org/image-budget/report"
 )
 
 // github is as much of GitHub as one pull request without other people needs.
@@ -259,12 +261,12 @@ func TestHostileNamesDoNothing(t *testing.T) {
 	env["INPUT_CONFIG"] = write(t, filepath.Join(dir, "budget.yml"), "version: 1\nbaseline: image:"+old+"\nimages:\n  web:\n    image: "+head+
 		"\n    limits:\n      unpacked: {max: 3kB}\n    forbid: [\"/x/**\"]\n")
 	var all []string
-	for _, format := range formats() {
-		r := invoke(t, env, "check", "--format", format)
+	for _, format := range report.Formats() {
+		r := invoke(t, env, "check", "--format", string(format))
 		r.want(t, ExitOver)
 		all = append(all, r.stdout, r.stderr)
 		for _, args := range [][]string{{"inspect", head}, {"diff", old, head}} {
-			r := invoke(t, env, append(args, "--format", format)...)
+			r := invoke(t, env, append(args, "--format", string(format))...)
 			r.want(t, ExitOK)
 			all = append(all, r.stdout, r.stderr)
 		}

@@ -16,35 +16,45 @@ import (
 
 // outputFlags say where a report goes.
 type outputFlags struct {
-	format  *choiceFlag
+	format  *formatFlag
 	outputs *listFlag
 }
 
-// formats that a report has.
-func formats() []string { return []string{"terminal", "markdown", "json"} }
-
 func (fs *flagSet) reporting() *outputFlags {
-	return &outputFlags{
-		format:  fs.choice("format", "`FORMAT` of the report on standard output: terminal, markdown or json", "terminal", formats()...),
-		outputs: fs.list("output", "also write the report as `FORMAT=FILE`; may be repeated"),
-	}
+	f := &outputFlags{format: &formatFlag{report.FormatTerminal}}
+	fs.Var(f.format, "format", "`FORMAT` of the report on standard output: terminal, markdown or json")
+	f.outputs = fs.list("output", "also write the report as `FORMAT=FILE`; may be repeated")
+	return f
+}
+
+// formatFlag is the name of a format.
+type formatFlag struct{ report.Format }
+
+func (f *formatFlag) String() string { return string(f.Format) }
+
+func (f *formatFlag) Set(s string) (err error) {
+	f.Format, err = report.Named(s)
+	return err
 }
 
 // file is one report to be written.
-type file struct{ format, path string }
+type file struct {
+	format report.Format
+	path   string
+}
 
 // files reads the --output flags.
 func (f *outputFlags) files() ([]file, error) {
 	var out []file
 	seen := map[string]bool{}
 	for _, o := range *f.outputs {
-		format, path, ok := strings.Cut(o, "=")
+		name, path, ok := strings.Cut(o, "=")
 		if !ok || path == "" {
 			return nil, usagef("", "--output %q: want FORMAT=FILE, such as json=report.json", o)
 		}
-		check := &choiceFlag{choices: formats()}
-		if err := check.Set(format); err != nil {
-			return nil, usagef("", "--output %q: the format %w", o, err)
+		format, err := report.Named(name)
+		if err != nil {
+			return nil, usagef("", "--output %q: %w", o, err)
 		}
 		if seen[filepath.Clean(path)] {
 			return nil, usagef("", "--output %q: another report goes to this file", o)
@@ -76,7 +86,7 @@ func (c *Command) emit(r *report.Report, f *outputFlags) error {
 	width, terminal := c.Terminal(c.Stdout)
 	opt := report.TerminalOptions{Width: width, Color: terminal && c.Getenv("NO_COLOR") == "" && c.Getenv("TERM") != "dumb"}
 	var buf bytes.Buffer
-	if err := c.render(&buf, r, f.format.value, opt); err != nil {
+	if err := c.render(&buf, r, f.format.Format, opt); err != nil {
 		errs = append(errs, err)
 	} else if err := c.print(buf.Bytes()); err != nil {
 		errs = append(errs, fmt.Errorf("printing the report: %w", err))
@@ -96,11 +106,11 @@ func (c *Command) print(text []byte) error {
 	return errors.Join(err, w.Close())
 }
 
-func (c *Command) render(w io.Writer, r *report.Report, format string, opt report.TerminalOptions) error {
+func (c *Command) render(w io.Writer, r *report.Report, format report.Format, opt report.TerminalOptions) error {
 	switch format {
-	case "json":
+	case report.FormatJSON:
 		return report.JSON(w, r)
-	case "markdown":
+	case report.FormatMarkdown:
 		return report.Markdown(w, r, report.MarkdownOptions{MaxBytes: actions.SummaryLimit})
 	default:
 		return report.Terminal(w, r, opt)

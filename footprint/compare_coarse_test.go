@@ -172,7 +172,7 @@ func TestPathsNameTheLayerThatChanged(t *testing.T) {
 // where both list it, and everything adds up.
 func TestPathsOfCoarseImages(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(300) {
+	for seed := range uint64(200) {
 		r := rand.New(rand.NewPCG(seed, 4))
 		old, new := random(r), random(r)
 		oldDirs, newDirs := 1+r.IntN(12), 1+r.IntN(12)

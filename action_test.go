@@ -89,7 +89,9 @@ func TestInputsAndOutputsAreDescribedInASentence(t *testing.T) {
 
 func TestTheInputsAreTheFlagsOfCheck(t *testing.T) {
 	t.Parallel()
-	help, err := exec.Command("image-budget", "check", "--help").Output()
+	cmd := exec.Command("image-budget", "check", "--help")
+	cmd.Env = atATerminal()
+	help, err := cmd.Output()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,7 +54,7 @@ func TestEveryCommandInTheREADMEDoesWhatItSays(t *testing.T) {
 			commands++
 			cmd := exec.Command("sh", "-c", strings.ReplaceAll(command, "ghcr.io/acme", host+"/acme"))
 			cmd.Dir = dir
-			cmd.Env = append(os.Environ(), "GOBIN="+bin)
+			cmd.Env = append(atATerminal(), "GOBIN="+bin)
 			switch {
 			case command == "go test ./...":
 				continue // is what runs this
@@ -79,6 +79,7 @@ func TestTheREADMEShowsTheDemoAsItIs(t *testing.T) {
 	t.Parallel()
 	readTree(t, demoDir)
 	cmd := exec.Command("image-budget", "check", "--config", demoDir+"/image-budget.yml", "--format", "markdown")
+	cmd.Env = atATerminal()
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -256,6 +257,19 @@ func demoImage(t *testing.T, dir string) v1.Image {
 		t.Fatal(err)
 	}
 	return img
+}
+
+// atATerminal is the environment without that of a workflow's job, in which
+// these tests may run as well.
+func atATerminal() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool {
+		for _, prefix := range []string{"GITHUB_", "INPUT_", "RUNNER_", "IMAGE_BUDGET_"} {
+			if strings.HasPrefix(v, prefix) {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 func exitCode(t *testing.T, err error) int {

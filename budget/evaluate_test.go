@@ -405,7 +405,7 @@ func TestShare(t *testing.T) {
 		want int64
 	}{
 		{-5, 5000, 0}, {100, 0, 0}, {math.MaxInt64, 1, math.MaxInt64 / 100_000}, {math.MaxInt64, 100_000, math.MaxInt64},
-		{math.MaxInt64, 100_001, math.MaxInt64}, {math.MaxInt64, maxPercent, math.MaxInt64}, {1, 99_999, 0}, {3, 33_334, 1},
+		{math.MaxInt64, 100_001, math.MaxInt64}, {math.MaxInt64, maxPercent, math.MaxInt64}, {1, 99_999, 0}, {1<<64/10 + 1, maxPercent, math.MaxInt64}, {3, 33_334, 1},
 	} {
 		if got := share(c.base, c.p); got != c.want {
 			t.Errorf("share(%d, %d) = %d, want %d", c.base, c.p, got, c.want)
@@ -421,6 +421,40 @@ func TestDifference(t *testing.T) {
 	} {
 		if got := difference(c[0], c[1]); got != c[2] {
 			t.Errorf("%d - %d = %d, want %d", c[0], c[1], got, c[2])
+		}
+	}
+}
+
+func TestNeeds(t *testing.T) {
+	t.Parallel()
+	for limits, want := range map[string][2]bool{ // files, compressed
+		"limits: {compressed: {max: 1MB}}":        {false, true},
+		"limits: {update: {max: 1MB}}":            {false, true},
+		"limits: {layers: {max: 1}}":              {false, false},
+		"limits: {unpacked: {max: 1MB}}":          {true, false},
+		"limits: {final: {growth: 1MB}}":          {true, false},
+		"limits: {wasted: {warn: 1MB}}":           {true, false},
+		"limits: {files: {max: 1}}":               {true, false},
+		"own: {compressed: {max: 1MB}}":           {false, true},
+		"own: {files: {max: 1}}":                  {true, false},
+		"paths: {/x: {max: 1MB}}":                 {true, false},
+		"forbid: [/x]":                            {true, false},
+		"packages: {\"npm:x\": forbid}":           {true, false},
+		"limits: {}":                              {},
+		"smoke: {command: [x]} # implied default": {false, false},
+	} {
+		file, err := Parse("x", []byte("version: 1\nimages:\n  web:\n    image: a/b\n    "+limits+"\n"))
+		if limits == "limits: {}" {
+			if err == nil {
+				t.Error("an empty mapping is accepted")
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if img := file.Images[0]; img.NeedsFiles() != want[0] || img.NeedsCompressed() != want[1] {
+			t.Errorf("%s: %v %v, want %v", limits, img.NeedsFiles(), img.NeedsCompressed(), want)
 		}
 	}
 }

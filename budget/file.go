@@ -3,7 +3,7 @@
 //
 // It is pure. Bytes and values come in, values go out: it opens no file, reads
 // no clock and knows no output format. [Parse] accepts a file only if every
-// key in it is understood and enforced, and names the place of every mistake;
+// key in it is understood, and names the place of every mistake;
 // [Image.Evaluate] returns a [Check] for every limit, kept or not, so that
 // nothing is dropped in silence. A limit that could not be judged says why.
 //

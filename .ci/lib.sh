@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # what seems unused here is used by the scripts
 # What the bench's scripts share: where things live, and how a daemon is started in the background, waited for, and stopped by the
 # process id recorded at its start. Nothing is ever stopped by name: another engine on the machine is not ours.
 
@@ -44,8 +44,9 @@ need() {
   } </dev/null >>"$IB_LOG/apt.log" 2>&1 || die "apt-get could not install ${missing[*]}: see $IB_LOG/apt.log"
 }
 
-# A recorded daemon is "PID START": the start time tells a recycled id from the process that was started.
-started_at() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+# A recorded daemon is "PID START": the start time tells a recycled id from the process that was started. One that has ended but is not
+# reaped yet has none.
+started_at() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | awk '$1 != "Z" { print $20 }'; }
 
 # running NAME: succeeds while the recorded daemon NAME is alive.
 running() {
@@ -80,7 +81,7 @@ halt() {
   local name=$1 pid try
   running "$name" || { rm -f "$IB_RUN/$name.pid" && return 0; }
   read -r pid _ <"$IB_RUN/$name.pid"
-  kill "$pid"
+  kill "$pid" || true
   for ((try = 0; try < 300; try++)); do
     running "$name" || break
     sleep 0.2

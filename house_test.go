@@ -77,7 +77,6 @@ var doors = map[string][]string{
 	"github.com/santhosh-tekuri/jsonschema/v6":         {},
 	"github.com/sethvargo/go-githubactions":            {"internal/actions"},
 	"github.com/yuin/goldmark":                         {},
-	"golang.org/x/sync":                                {},
 	"golang.org/x/term":                                {"internal/cli"},
 }
 

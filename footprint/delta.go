@@ -56,8 +56,12 @@ type LayerChange struct {
 	Old, New *Layer
 }
 
-// Compressed returns the change of the blob size, and whether it is known.
+// Compressed returns the change of the blob size, and whether it is known. A
+// blob that was read and one that was estimated do not compare.
 func (c LayerChange) Compressed() (Bytes, bool) {
+	if c.Old != nil && c.New != nil && c.Old.CompressedEstimated != c.New.CompressedEstimated {
+		return 0, false
+	}
 	return c.difference(HasCompressed, func(l *Layer) Bytes { return l.Compressed })
 }
 

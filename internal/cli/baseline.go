@@ -72,7 +72,11 @@ func (c *Command) saveBaselines(ctx context.Context, m *measurer, set *budgetSet
 			return fmt.Errorf("%s: %w", img.ID, err)
 		}
 		key := baseline.Key{Image: img.ID, Platform: head.Platform, Commit: commit}
-		if err := store.Save(ctx, key, head, footprint.Meta{Tool: Tool(), Commit: commit}); err != nil {
+		err = store.Save(ctx, key, head, footprint.Meta{Tool: Tool(), Commit: commit})
+		if errors.Is(err, baseline.ErrReadOnly) {
+			return usagef("baseline", "nothing is saved to %s: it is measured whenever it is needed; name a file:PATH", set.baseline)
+		}
+		if err != nil {
 			return fmt.Errorf("saving the baseline of %s: %w", img.ID, err)
 		}
 		figure, size := "compressed", head.Metrics.Compressed

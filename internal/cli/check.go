@@ -12,6 +12,7 @@ import (
 	"github.com/org/image-budget/budget"
 	"github.com/org/image-budget/footprint"
 	"github.com/org/image-budget/report"
+	"github.com/org/image-budget/source"
 )
 
 // checkFlags are those of check. Each of them is an input of the action too.
@@ -124,18 +125,16 @@ type budgetSet struct {
 	notes     []string
 }
 
+// refs lists the images to check, then the baseline, then the bases.
 func (s *budgetSet) refs() []string {
-	var refs []string
+	var refs, bases []string
 	for _, img := range s.images {
-		refs = append(refs, img.Ref)
-		if img.Base != "" {
-			refs = append(refs, img.Base)
-		}
+		refs, bases = append(refs, img.Ref), append(bases, img.Base)
 	}
 	if ref, ok := strings.CutPrefix(s.baseline, "image:"); ok {
 		refs = append(refs, ref)
 	}
-	return refs
+	return append(refs, bases...)
 }
 
 func (c *Command) loadBudget(f *checkFlags, images []string) (*budgetSet, error) {
@@ -171,6 +170,9 @@ func (c *Command) loadBudget(f *checkFlags, images []string) (*budgetSet, error)
 		return nil, err
 	}
 	for _, img := range set.images {
+		if img.Smoke != nil {
+			set.notes = append(set.notes, img.ID+" has a smoke test, which this version does not run: it measures images and starts none")
+		}
 		if img.Build != nil && img.Ref == "" {
 			return nil, usagef("", "%s: this version measures images that are built already; build %s in a step before, and give it as %s=REFERENCE", img.Pos, img.ID, img.ID)
 		}
@@ -343,7 +345,12 @@ func (c *Command) openStore(m *measurer, spec string, w want) (baseline.Store, e
 		Measure: func(ctx context.Context, ref string, _ baseline.Key) (*footprint.Image, error) {
 			of := w
 			of.ref = ref
-			return m.measure(ctx, of)
+			img, err := m.measure(ctx, of)
+			if errors.Is(err, source.ErrNotFound) {
+				// The first run of all: nothing was pushed yet.
+				err = fmt.Errorf("%w: %w", baseline.ErrNotFound, err)
+			}
+			return img, err
 		},
 	})
 	if err != nil {

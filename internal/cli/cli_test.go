@@ -160,6 +160,7 @@ func TestCheckWithoutABudgetFileWarns(t *testing.T) {
 	t.Run("no baseline", func(t *testing.T) {
 		t.Parallel()
 		invoke(t, nil, "check", head).want(t, ExitOK)
+		invoke(t, nil, "check", head, "--baseline", "image:oci:"+t.TempDir()+"/none").want(t, ExitOK, "no baseline")
 	})
 }
 

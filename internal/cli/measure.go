@@ -56,8 +56,8 @@ type measurer struct {
 	notes                   []string
 }
 
-// measurer prepares for measuring the images of refs, whose registries the
-// explicit login is for.
+// measurer prepares for measuring the images of refs, the first of which in a
+// registry says where the explicit login is for.
 func (c *Command) measurer(f *measureFlags, refs []string) (*measurer, error) {
 	m := &measurer{command: c, flags: f}
 	if *f.maxFiles <= 0 {
@@ -104,13 +104,12 @@ func (c *Command) keychain(f *measureFlags, refs []string) keychain {
 	if password == "" {
 		password = c.Getenv("IMAGE_BUDGET_REGISTRY_PASSWORD")
 	}
-	if password != "" {
-		seen := map[string]bool{}
-		for _, ref := range refs {
-			if host := source.RegistryHost(ref); host != "" && !seen[host] {
-				seen[host] = true
-				opt.Explicit = append(opt.Explicit, source.Login{Host: host, Username: *f.username, Password: password})
-			}
+	for _, ref := range refs {
+		// One login is for one registry: that of the first image in one. It
+		// must not reach whatever host a base or another image is from.
+		if host := source.RegistryHost(ref); host != "" && password != "" {
+			opt.Explicit = []source.Login{{Host: host, Username: *f.username, Password: password}}
+			break
 		}
 	}
 	token := c.Getenv("GITHUB_TOKEN")

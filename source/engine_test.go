@@ -516,6 +516,9 @@ func TestRealEngines(t *testing.T) {
 	t.Parallel()
 	hosts := os.Getenv("IMAGE_BUDGET_TEST_ENGINES")
 	if hosts == "" {
+		if os.Getenv("IMAGE_BUDGET_REQUIRE_ENGINES") != "" {
+			t.Fatal("IMAGE_BUDGET_TEST_ENGINES is not set, and this run must not skip")
+		}
 		t.Skip("no engine: set IMAGE_BUDGET_TEST_ENGINES to their addresses, as in unix:///a.sock,unix:///b.sock; each must hold ib/mixed:1")
 	}
 	const ref = "docker-daemon:ib/mixed:1"

@@ -42,6 +42,7 @@ var levels = map[string]int{
 	"ghcomment":        0,
 	"internal/actions": 0,
 	"internal/escape":  0,
+	"internal/nearest": 0,
 }
 
 // sideways are the imports within one level that are meant.

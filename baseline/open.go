@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/org/image-budget/footprint"
+	"github.com/org/image-budget/internal/nearest"
 )
 
 // Options are what stores need from their caller.
@@ -84,30 +85,10 @@ func meant(spec, scheme string, hasColon bool) string {
 	return fmt.Sprintf(" (did you mean %q?)", clip(guess))
 }
 
-// near tells whether a is b with one or two slips of the keyboard.
+// near tells whether a was probably meant to be b.
 func near(a, b string) bool {
-	a = strings.ToLower(a)
-	if len(a) > len(b)+2 {
-		return false
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			above := row[j+1]
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			row[j+1] = min(diagonal+cost, above+1, row[j]+1)
-			diagonal = above
-		}
-	}
-	return row[len(b)] <= 2
+	_, ok := nearest.Word(a, []string{b})
+	return ok
 }
 
 func clip(s string) string {

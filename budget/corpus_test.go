@@ -242,18 +242,6 @@ func TestLimitCountIsBounded(t *testing.T) {
 	}
 }
 
-func TestNearest(t *testing.T) {
-	t.Parallel()
-	for word, want := range map[string]string{
-		"compresed": "compressed", "Compressed": "compressed", "layer": "layers", "file": "files",
-		"waste": "wasted", "pudate": "update", "zzz": "", "": "",
-	} {
-		if got, _ := nearest(word, metricNames()); got != want {
-			t.Errorf("%q: got %q, want %q", word, got, want)
-		}
-	}
-}
-
 func TestParsePercent(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]Percent{"5%": 5000, " 2.5 % ": 2500, "0%": 0, "0.001%": 1, "1000%": 1_000_000, "010%": 10_000} {

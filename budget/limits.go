@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/org/image-budget/footprint"
+	"github.com/org/image-budget/internal/nearest"
 )
 
 // decodeLimits reads the limits of metrics, in the order of AllMetrics.
@@ -249,7 +250,7 @@ func sizeHint(s string) string {
 	case strings.HasSuffix(lower, "o") && len(unit) == 2:
 		best = unit[:1] + "B"
 	default:
-		near, ok := nearest(unit, unitNames)
+		near, ok := nearest.Word(unit, unitNames)
 		if !ok {
 			near, ok = map[byte]string{'k': "kB", 'm': "MB", 'g': "GB", 't': "TB", 'b': "B"}[lower[0]], true
 		}

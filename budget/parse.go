@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"github.com/org/image-budget/footprint"
+	"github.com/org/image-budget/internal/nearest"
 )
 
 // The keys of a budget file, mapping by mapping. The JSON schema lists the
@@ -124,7 +125,7 @@ func unknownHint(key string, known []string) string {
 	if key == "growth" && slices.Equal(known, updateKeys) {
 		return "update already is what the baseline lacks; limit it with max"
 	}
-	if s, ok := nearest(key, known); ok {
+	if s, ok := nearest.Word(key, known); ok {
 		return didYouMean(s)
 	}
 	return "the keys are " + strings.Join(known, ", ")
@@ -213,7 +214,7 @@ func (d *decoder) decodeBaseline(n *node) string {
 	switch {
 	case !slices.Contains(baselineSchemes, scheme):
 		hint := "write file:PATH, branch:NAME, registry:REF, image:REF, build or none"
-		if near, ok := nearest(scheme, baselineSchemes); ok {
+		if near, ok := nearest.Word(scheme, baselineSchemes); ok {
 			hint = didYouMean(strings.Replace(s, scheme, near, 1))
 		}
 		d.fail(n, hint, "baseline %s is of no kind I know", quote(s))
@@ -465,7 +466,7 @@ func (d *decoder) decodeWaivers(n *node, img Image) []Waiver {
 func (d *decoder) checkWaiverLimit(n *node, name string, names []string, first map[string]int) {
 	if !slices.Contains(names, name) {
 		hint := "the image has no limits"
-		if near, ok := nearest(name, names); ok {
+		if near, ok := nearest.Word(name, names); ok {
 			hint = didYouMean(near)
 		} else if len(names) > 0 {
 			hint = "its limits are " + strings.Join(names[:min(len(names), 8)], ", ")

@@ -21,6 +21,7 @@ import (
 
 	"github.com/org/image-budget/internal/actions"
 	"github.com/org/image-budget/internal/escape"
+	"github.com/org/image-budget/internal/nearest"
 )
 
 // The exit codes.
@@ -182,41 +183,13 @@ func errorText(err error) string {
 	return strings.Join(lines, "\n")
 }
 
-// didYouMean suggests the name that is one or two slips away.
+// didYouMean suggests the name that was probably meant.
 func didYouMean(word string, names []string) string {
-	best, distance := "", 3
-	for _, n := range names {
-		if d := editDistance(word, n); d < distance {
-			best, distance = n, d
-		}
-	}
-	if best == "" {
+	name, ok := nearest.Word(word, names)
+	if !ok {
 		return ""
 	}
-	return fmt.Sprintf("; did you mean %q?", best)
-}
-
-func editDistance(a, b string) int {
-	if len(a) > 64 {
-		return len(a)
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		last := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := last
-			if a[i] != b[j] {
-				cost++
-			}
-			last = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return fmt.Sprintf("; did you mean %q?", name)
 }
 
 func (c *Command) version(context.Context, []string) error {

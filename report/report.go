@@ -42,11 +42,21 @@ type Report struct {
 	BlobBytesRead           footprint.Bytes
 	LayersRead, LayersKnown int
 	Images                  []Image
+	// Unmeasured are the images that should be in Images and are not, because
+	// they or their baseline could not be measured. With one of them the
+	// report passes no verdict on the whole, whatever Status says of the rest.
+	Unmeasured []Unmeasured
 	// Run says where this was measured; its zero value is a terminal.
 	Run Run
 	// Notes are remarks about the run that are no verdict, such as "no
 	// budget file: the defaults apply".
 	Notes []string
+}
+
+// Unmeasured is an image without figures.
+type Unmeasured struct {
+	// Name is its id in the budget file, Reason a sentence.
+	Name, Reason string
 }
 
 // Image is one measured image with everything said about it.

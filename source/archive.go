@@ -350,18 +350,20 @@ func (a *archive) streamLayers(img *Image) {
 
 // readLayers passes the wanted layers to the visitor as the archive holds them.
 func (a *archive) readLayers(ctx context.Context, p *pass, place map[string][]int) error {
-	left := maps.Clone(p.want)
+	left := map[int]bool{}
+	for _, i := range p.order {
+		left[i] = true
+	}
 	err := a.walk(ctx, func(h *tar.Header, r io.Reader) error {
 		name, ok := cleanName(h.Name)
 		if !ok || h.Typeflag != tar.TypeReg {
 			return nil
 		}
 		for _, i := range place[name] {
-			l := p.img.Layers[i]
-			if first, wanted := left[l.DiffID]; !wanted || first != i {
+			if !left[i] {
 				continue
 			}
-			delete(left, l.DiffID)
+			delete(left, i)
 			b := p.img.blobs[i]
 			b.open = func(context.Context) (io.ReadCloser, error) { return io.NopCloser(r), nil }
 			return p.layerOnce(ctx, i, b)
@@ -372,7 +374,7 @@ func (a *archive) readLayers(ctx context.Context, p *pass, place map[string][]in
 		return archiveCause(err)
 	}
 	if len(left) > 0 {
-		i := slices.Min(slices.Collect(maps.Values(left)))
+		i := slices.Min(slices.Collect(maps.Keys(left)))
 		return fmt.Errorf("reading layer %d: its blob is missing, so the image is incomplete; save it again with all its layers", i)
 	}
 	return nil

@@ -177,7 +177,7 @@ type dockerManifest struct {
 }
 
 // openDocker finds the image in what docker save wrote.
-func (o *Opener) openDocker(fsys files, ref reference, want platform) (*Image, error) {
+func (o *Opener) openDocker(fsys *archive, ref reference, want platform) (*Image, error) {
 	fail := func(err error) (*Image, error) { return nil, fmt.Errorf("opening %s: %w", ref.path, err) }
 	raw, err := fsys.document("manifest.json", o.cfg.Limits.MaxManifest)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -223,14 +223,18 @@ func (o *Opener) openDocker(fsys files, ref reference, want platform) (*Image, e
 	return img, nil
 }
 
-func dockerLayer(fsys files, name, diffID string) (Layer, blob) {
+func dockerLayer(a *archive, name, diffID string) (Layer, blob) {
 	l := Layer{DiffID: diffID, Size: -1}
-	b := blob{name: name, size: -1, open: opening(fsys, name)}
-	size, f, err := fsys.peek(name)
+	b := blob{name: name, key: name, size: -1, open: opening(a, name)}
+	own, _, err := a.find(name)
 	if err != nil {
 		return l, b // an error when it is read
 	}
-	b.size = size
+	size, f, err := a.peek(name)
+	if err != nil {
+		return l, b // likewise
+	}
+	b.key, b.size = own, size
 	if f != formatPlain {
 		l.Size = size
 		if hex := nameHex(name); hex != "" && strings.HasPrefix(name, "blobs/sha256/") {

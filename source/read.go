@@ -33,6 +33,7 @@ type ReadOptions struct {
 // blob is one layer as a source that holds layers apart stores it.
 type blob struct {
 	name   string // of the file, in a layout or archive
+	key    string // the same for layers that are one blob: its digest, or the file behind all links
 	open   func(context.Context) (io.ReadCloser, error)
 	size   int64  // stored bytes; -1 unknown
 	digest string // of the stored bytes; "" unknown
@@ -48,21 +49,33 @@ type pass struct {
 	img   *Image
 	opt   ReadOptions
 	want  map[string]int // diffID to the first layer that has it
-	visit visitor
-	bufs  *buffers
-	read  atomic.Int64
-	total int64
+	order []int          // layers to read, where they can be opened apart: one for each blob of each wanted diffID
+	// doubtful has the diffIDs that the config gives to several blobs. They
+	// are results under one name, so each blob has to prove the name.
+	doubtful map[string]bool
+	visit    visitor
+	bufs     *buffers
+	read     atomic.Int64
+	total    int64
 }
 
 // Read passes each distinct wanted layer of img, by diffID, to visit as an
 // unpacked tar, and returns the results by layer index: the zero T for a layer
 // that is not wanted, the same result for layers with the same diffID.
 //
+// Layers that claim one diffID but are different blobs are all read, and each is
+// checked against the diffID, whatever opt says.
+//
 // Visit reads as much as it needs, in its own goroutine; Read reads the rest so
 // that digests are checked. Visit may be called again for a layer whose
-// transfer broke, and in an engine's stream for a layer that turns out not to
-// be the image's; only the result of a layer that was read to its end and
-// checked is returned. An image is for one Read at a time.
+// transfer broke, for another blob of the same diffID, and in an engine's
+// stream for a layer that turns out not to be the image's; only the result of a
+// layer that was read to its end and checked is returned. An image is for one
+// Read at a time.
+//
+// An error names the layer. It is visit's own, wrapped; the context's; or says
+// that a blob is missing, could not be transferred, exceeds a limit, cannot be
+// unpacked, or is not what its digest or diffID says.
 func Read[T any](ctx context.Context, img *Image, opt ReadOptions, visit func(ctx context.Context, layer io.Reader) (T, error)) ([]T, error) {
 	var mu sync.Mutex
 	kept := make(map[string]T)
@@ -91,24 +104,9 @@ func (img *Image) pass(ctx context.Context, opt ReadOptions, visit visitor) erro
 	if opt.Workers <= 0 {
 		opt.Workers = max(runtime.GOMAXPROCS(0), 2)
 	}
-	p := &pass{img: img, opt: opt, want: map[string]int{}, visit: visit, bufs: &buffers{}}
+	p := &pass{img: img, opt: opt, want: map[string]int{}, doubtful: map[string]bool{}, visit: visit, bufs: &buffers{}}
 	defer p.bufs.close()
-	known := true
-	for i, l := range img.Layers {
-		if _, dup := p.want[l.DiffID]; dup || (opt.Want != nil && !opt.Want(l.DiffID)) {
-			continue
-		}
-		p.want[l.DiffID] = i
-		size := l.Size
-		if img.blobs != nil {
-			size = img.blobs[i].size
-		}
-		known = known && size >= 0
-		p.total += size
-	}
-	if !known {
-		p.total = 0
-	}
+	p.plan()
 	if len(p.want) == 0 {
 		return nil
 	}
@@ -118,13 +116,38 @@ func (img *Image) pass(ctx context.Context, opt ReadOptions, visit visitor) erro
 	return p.layers(ctx)
 }
 
+// plan decides which layers to read, and how many bytes that will be.
+func (p *pass) plan() {
+	type stored struct{ diffID, key string }
+	seen := map[stored]bool{}
+	known := true
+	for i, l := range p.img.Layers {
+		size, id := l.Size, stored{diffID: l.DiffID}
+		if p.img.blobs != nil {
+			size, id.key = p.img.blobs[i].size, p.img.blobs[i].key
+		}
+		if seen[id] || (p.opt.Want != nil && !p.opt.Want(l.DiffID)) {
+			continue
+		}
+		seen[id] = true
+		if _, claimed := p.want[l.DiffID]; claimed {
+			p.doubtful[l.DiffID] = true
+		} else {
+			p.want[l.DiffID] = i
+		}
+		p.order = append(p.order, i)
+		known = known && size >= 0
+		p.total += size
+	}
+	if !known {
+		p.total = 0
+	}
+}
+
 // layers reads the wanted layers, the largest first, so that the last one to
 // end is a small one.
 func (p *pass) layers(ctx context.Context) error {
-	order := make([]int, 0, len(p.want))
-	for _, i := range p.want {
-		order = append(order, i)
-	}
+	order := p.order
 	sort.Slice(order, func(a, b int) bool {
 		x, y := p.img.blobs[order[a]].size, p.img.blobs[order[b]].size
 		return x > y || (x == y && order[a] < order[b])
@@ -202,12 +225,14 @@ func (p *pass) layerOnce(ctx context.Context, i int, b blob) error {
 	defer r.Close()
 	l := p.img.Layers[i]
 	u := &unpacking{pass: p, size: b.size, digest: b.digest, diffID: l.DiffID}
-	u.hashUnpacked = b.digest == "" || p.opt.VerifyDiffID
+	u.hashUnpacked = b.digest == "" || p.opt.VerifyDiffID || p.doubtful[l.DiffID]
 	keep, err := u.run(ctx, r)
 	if err != nil {
 		return fmt.Errorf("reading layer %d: %w", i, err)
 	}
-	keep(l.DiffID)
+	if p.want[l.DiffID] == i {
+		keep(l.DiffID)
+	}
 	return nil
 }
 

@@ -204,7 +204,7 @@ func (f *resolved) image(source kind) (*Image, error) {
 			MediaType: string(d.MediaType),
 			Foreign:   foreign(d),
 		}
-		img.blobs[i] = blob{size: d.Size, digest: d.Digest.String()}
+		img.blobs[i] = blob{key: d.Digest.String(), size: d.Size, digest: d.Digest.String()}
 	}
 	return img, nil
 }

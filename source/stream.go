@@ -28,17 +28,28 @@ type saveStream struct {
 	docs   map[string][]byte // by digest
 	kept   int64
 	blobs  map[string]string // stored digest to diffID, once a manifest told
-	found  map[string]*unpacking
-	config string // digest of the image's config, once seen
-	image  *v1.Manifest
-	digest string // of image
-	odd    error  // why something that looked like a layer was none
+	proofs map[string]proof  // by stored digest, of blobs that were looked into
+	// unproven has the layer of each blob that shares its wanted diffID with
+	// another blob and has not been found to unpack to it.
+	unproven map[string]int
+	found    map[string]*unpacking
+	config   string // digest of the image's config, once seen
+	image    *v1.Manifest
+	digest   string // of image
+	odd      error  // why something that looked like a layer was none
+}
+
+// proof is the diffID that came out of a blob, or why none did.
+type proof struct {
+	diffID string
+	err    error
 }
 
 func newSaveStream(p *pass, id, target string) *saveStream {
 	s := &saveStream{
 		p: p, id: id, target: target, left: maps.Clone(p.want), ours: map[string]bool{},
 		docs: map[string][]byte{}, blobs: map[string]string{}, found: map[string]*unpacking{},
+		proofs: map[string]proof{}, unproven: map[string]int{},
 	}
 	for _, l := range p.img.Layers {
 		s.ours[l.DiffID] = true
@@ -74,7 +85,7 @@ func (s *saveStream) read(ctx context.Context, tr *tar.Reader) error {
 // done reports whether nothing more is needed of the stream. Without a manifest
 // the end has to be seen, as it may still bring one.
 func (s *saveStream) done() bool {
-	return len(s.left) == 0 && s.config != "" && s.image != nil
+	return len(s.left) == 0 && s.config != "" && s.image != nil && len(s.unproven) == 0
 }
 
 // entry looks at one file: by its name, where that is a digest that tells which
@@ -89,7 +100,8 @@ func (s *saveStream) entry(ctx context.Context, h *tar.Header, r io.Reader) erro
 		diffID = digest
 	}
 	if diffID != "" {
-		if _, wanted := s.left[diffID]; !wanted {
+		_, wanted := s.left[diffID]
+		if _, doubted := s.unproven[digest]; !wanted && !doubted {
 			// It is transferred all the same.
 			return s.skip(r)
 		}
@@ -106,6 +118,7 @@ func (s *saveStream) entry(ctx context.Context, h *tar.Header, r io.Reader) erro
 	case mayBeJSON(head):
 		return s.document(h, r, digest)
 	}
+	s.prove(digest, proof{err: errors.New("it is neither a tar nor compressed")})
 	return nil
 }
 
@@ -133,11 +146,13 @@ func (s *saveStream) layer(ctx context.Context, h *tar.Header, r io.Reader, dige
 		// Its digest was right, so it is what was put there; whether that
 		// was a layer of this image shows when one is missing.
 		s.odd = fmt.Errorf("reading %s: %w", show(h.Name), err)
+		s.prove(digest, proof{err: err})
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", s.nameOf(u, h), err)
 	}
+	s.prove(u.storedDigest, proof{diffID: u.foundDiffID})
 	i, wanted := s.left[u.foundDiffID]
 	if !wanted {
 		return nil
@@ -149,6 +164,54 @@ func (s *saveStream) layer(ctx context.Context, h *tar.Header, r io.Reader, dige
 	s.found[u.foundDiffID] = u
 	keep(u.foundDiffID)
 	return nil
+}
+
+// prove notes what a stored blob is.
+func (s *saveStream) prove(digest string, p proof) {
+	s.proofs[digest] = p
+	if p.err == nil && p.diffID == s.blobs[digest] {
+		delete(s.unproven, digest)
+	}
+}
+
+// doubt fills unproven from the image's manifest.
+func (s *saveStream) doubt() {
+	first, shared := map[string]string{}, map[string]bool{}
+	for i, l := range s.p.img.Layers {
+		digest := s.image.Layers[i].Digest.String()
+		if d, claimed := first[l.DiffID]; claimed && d != digest {
+			shared[l.DiffID] = true
+		}
+		first[l.DiffID] = digest
+	}
+	clear(s.unproven)
+	for i, l := range s.p.img.Layers {
+		digest := s.image.Layers[i].Digest.String()
+		if _, wanted := s.p.want[l.DiffID]; wanted && shared[l.DiffID] && s.proofs[digest].diffID != l.DiffID {
+			s.unproven[digest] = i
+		}
+	}
+}
+
+// disproved returns an error for the first layer whose blob is another one than
+// its diffID says. A blob that is not in the stream proves nothing: an engine
+// that keeps layers unpacked has them by their diffIDs alone.
+func (s *saveStream) disproved() error {
+	var worst error
+	least := len(s.p.img.Layers)
+	for digest, i := range s.unproven {
+		p, seen := s.proofs[digest]
+		switch {
+		case !seen || i > least:
+			continue
+		case p.err != nil:
+			worst = fmt.Errorf("reading layer %d: %w", i, p.err)
+		default:
+			worst = fmt.Errorf("reading layer %d: %w", i, &diffIDError{p.diffID, s.p.img.Layers[i].DiffID})
+		}
+		least = i
+	}
+	return worst
 }
 
 // nameOf names a blob in an error: by its layer, where that is known.
@@ -207,6 +270,7 @@ func (s *saveStream) link() {
 	for i, l := range s.p.img.Layers {
 		s.blobs[s.image.Layers[i].Digest.String()] = l.DiffID
 	}
+	s.doubt()
 }
 
 // isConfig reports whether a document is a config with this image's layers and
@@ -236,6 +300,9 @@ func (s *saveStream) finish() error {
 			return fmt.Errorf("reading layer %d: its blob is missing or damaged: %w", i, s.odd)
 		}
 		return fmt.Errorf("reading layer %d: the engine does not hold its blob; pull or build the image again", i)
+	}
+	if err := s.disproved(); err != nil {
+		return err
 	}
 	img := s.p.img
 	if s.config == "" {

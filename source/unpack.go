@@ -205,9 +205,16 @@ func (u *unpacking) check(in *stored, out hash.Hash) error {
 		u.foundDiffID = u.storedDigest
 	}
 	if u.diffID != "" && u.foundDiffID != "" && u.foundDiffID != u.diffID {
-		return fmt.Errorf("the unpacked layer has the digest %s where the config says %s, so it was changed or damaged; push or save the image again", u.foundDiffID, u.diffID)
+		return &diffIDError{u.foundDiffID, u.diffID}
 	}
 	return nil
+}
+
+// diffIDError says that a layer unpacks to something else than the config says.
+type diffIDError struct{ got, want string }
+
+func (e *diffIDError) Error() string {
+	return fmt.Sprintf("the unpacked layer has the digest %s where the config says %s, so it was changed or damaged; push or save the image again", e.got, e.want)
 }
 
 // ahead reads, unpacks and hashes in one goroutine while the visitor works in

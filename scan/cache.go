@@ -121,7 +121,9 @@ func (c *Cache) write(name string, data []byte) error {
 	}
 	defer os.Remove(f.Name()) // gone after the rename
 	_, err = f.Write(data)
-	if err := errors.Join(err, f.Close()); err != nil {
+	// Readable for the runner's user, who carries the directory from job to
+	// job while an action runs as root.
+	if err := errors.Join(err, f.Chmod(0o644), f.Close()); err != nil {
 		return fmt.Errorf("writing to the cache: %w", err)
 	}
 	now := c.now()

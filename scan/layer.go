@@ -232,7 +232,7 @@ func leadsOut(name string) error {
 var errTooManyFiles = errors.New("too many files")
 
 func tooManyFiles(max int) error {
-	return fmt.Errorf("%w: more than %d entries; raise --max-files if this is meant (about 200 bytes of memory each)", errTooManyFiles, max)
+	return fmt.Errorf("%w: more than %d entries; raise --max-files if this is meant (about 300 bytes of memory each)", errTooManyFiles, max)
 }
 
 func clipPath(path []byte) string {

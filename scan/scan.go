@@ -11,6 +11,7 @@
 package scan
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -140,8 +141,11 @@ func readLayers(ctx context.Context, img *source.Image, opt Options, res *Result
 	known := knownLayers(img, opt)
 	var created []string
 	engine := img.Source == "docker-daemon" && opt.Cache != nil
+	// The stores of engines name an image by its config or by its manifest;
+	// the other digest is known after the stream only.
+	id := cmp.Or(img.ConfigDigest, img.Digest)
 	if engine && allKnown(img, known) {
-		if created = opt.Cache.loadHistory(img.ConfigDigest); len(created) != len(img.Layers) {
+		if created = opt.Cache.loadHistory(id); len(created) != len(img.Layers) {
 			// One layer wanted, and the stream tells the history.
 			created = nil
 			delete(known, img.Layers[len(img.Layers)-1].DiffID)
@@ -154,7 +158,7 @@ func readLayers(ctx context.Context, img *source.Image, opt Options, res *Result
 	}
 	res.LayersRead = fresh
 	if engine && fresh > 0 {
-		opt.Cache.storeHistory(img.ConfigDigest, history(img))
+		opt.Cache.storeHistory(id, history(img))
 	}
 	return out, created, nil
 }
@@ -176,6 +180,9 @@ func knownLayers(img *source.Image, opt Options) map[string]*Index {
 			continue
 		}
 		x := opt.Cache.load(l.DiffID)
+		if x != nil && x.unpacked > opt.Limits.MaxUnpacked {
+			x = nil // reading it says what is wrong
+		}
 		_, blobKnown := opt.blob(l)
 		if x != nil && (x.estimate >= 0 || !opt.Estimate || blobKnown) {
 			known[l.DiffID] = x

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -205,4 +206,35 @@ func engineJSON[T any](t *testing.T, host, path string) (v T) {
 		t.Fatalf("%s: %s", path, body)
 	}
 	return v
+}
+
+// With a cache an engine is not asked for its stream again: what made the
+// layers, which only the stream tells, is kept as well.
+func TestCacheSparesTheSaveStream(t *testing.T) {
+	t.Parallel()
+	for _, host := range strings.Split(bench(t, "IMAGE_BUDGET_TEST_ENGINES"), ",") {
+		t.Run(host, func(t *testing.T) {
+			t.Parallel()
+			cache, err := OpenCache(t.TempDir(), 1<<30, time.Now)
+			must(t, err)
+			var first *Result
+			for range 2 {
+				img, err := source.New(source.Config{Engine: source.Engine{Host: host}}).Open(t.Context(), "docker-daemon:ib/mixed:1")
+				must(t, err)
+				res, err := Image(t.Context(), img, Options{Files: true, Cache: cache})
+				must(t, err)
+				must(t, img.Close())
+				if first == nil {
+					first = res
+					continue
+				}
+				if n := img.BlobBytesRead(); n != 0 || res.LayersRead != 0 {
+					t.Errorf("read %d bytes in %d layers again", n, res.LayersRead)
+				}
+				if res.Image.Metrics != first.Image.Metrics || res.Image.Layers[2].CreatedBy != first.Image.Layers[2].CreatedBy {
+					t.Errorf("%+v is not %+v", res.Image, first.Image)
+				}
+			}
+		})
+	}
 }

@@ -499,7 +499,7 @@ func (t *tree) sums(layers int) []perLayer {
 			out[in.layer].final += footprint.Bytes(in.size)
 		}
 	}
-	for i := range t.inodes {
+	for i := 1; i < len(t.inodes); i++ { // 0 is no inode
 		if in := &t.inodes[i]; in.links == 0 {
 			out[in.layer].wasted += footprint.Bytes(in.size)
 		}

@@ -269,3 +269,10 @@ func listing(t testing.TB, layers [][]byte) string {
 	}
 	return out.String()
 }
+
+func TestNoLayers(t *testing.T) {
+	t.Parallel()
+	if m := measure(t, nil).Metrics; m.Unpacked != 0 || m.Layers != 0 || m.Has&footprint.HasFiles == 0 {
+		t.Errorf("got %+v", m)
+	}
+}

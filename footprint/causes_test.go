@@ -146,7 +146,7 @@ func TestCausesWithoutFiles(t *testing.T) {
 	if d.Compressed != 0 || d.Has != HasCompressed || d.Unpacked != 0 {
 		t.Errorf("got %+v", d)
 	}
-	new.Metrics.CompressedEstimated = true
+	new.Metrics.CompressedEstimated, new.Layers[1].CompressedEstimated = true, true
 	if d := compared(t, old, new); d.Has != 0 || len(d.Causes) != 0 || d.Compressed != 0 {
 		t.Errorf("an estimate was compared with a known size: %+v", d)
 	}

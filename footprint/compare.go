@@ -7,22 +7,15 @@ import (
 	"strings"
 )
 
-// Comparable says in a sentence why two images do not compare, and "" if they
-// do. Those of two platforms never do. Images that share a figure, measured
-// the same way, do: [Delta.Has] tells which. A compressed size that was read
-// is not measured like one that was estimated, nor are two estimates by
-// different methods; what was read from the layers compares all the same.
+// Comparable says in a sentence why two images do not compare at all, and ""
+// if they do. Those of two platforms never do. Others always have the number of
+// their layers in common: [Delta.Has] tells which sizes compare, and
+// [SameMethod] whether the compressed ones do.
 func Comparable(old, new *Image) string {
 	if old.Platform != new.Platform {
 		return fmt.Sprintf("the baseline was measured for %s and this image is for %s", named(old.Platform), named(new.Platform))
 	}
-	switch {
-	case sharedFigures(old, new) != 0:
-		return ""
-	case old.Metrics.Has&new.Metrics.Has&HasCompressed != 0:
-		return fmt.Sprintf("the compressed size of the baseline is %s and that of this image is %s", compressedBy(old), compressedBy(new))
-	}
-	return fmt.Sprintf("of the baseline %s, of this image %s", measured(old), measured(new))
+	return ""
 }
 
 func named(platform string) string {
@@ -32,34 +25,11 @@ func named(platform string) string {
 	return platform
 }
 
-// measured words which figures there are.
-func measured(img *Image) string {
-	switch img.Metrics.Has & (HasCompressed | HasFiles) {
-	case HasCompressed:
-		return "only the compressed size was measured"
-	case HasFiles:
-		return "only the unpacked sizes were measured"
-	}
-	return "no size was measured"
-}
-
-// compressedBy words the method behind the compressed size.
-func compressedBy(img *Image) string {
-	switch {
-	case !img.Metrics.CompressedEstimated:
-		return "what a registry holds"
-	case img.EstimatedBy == "":
-		return "an estimate"
-	}
-	return "an estimate by " + img.EstimatedBy
-}
-
 // sharedFigures are those that both images have, measured the same way.
 func sharedFigures(old, new *Image) Has {
-	has := old.Metrics.Has & new.Metrics.Has & (HasCompressed | HasFiles)
-	if old.Metrics.CompressedEstimated != new.Metrics.CompressedEstimated ||
-		old.Metrics.CompressedEstimated && old.EstimatedBy != new.EstimatedBy {
-		has &^= HasCompressed
+	has := old.Metrics.Has & new.Metrics.Has & HasFiles
+	if SameMethod(old, new, false) {
+		has |= HasCompressed
 	}
 	return has
 }
@@ -69,6 +39,11 @@ func sharedFigures(old, new *Image) Has {
 // with the directory roll-up. It does not look at the platforms: [Comparable]
 // does. An error says that one of the images, or the result, does not add up.
 func Compare(old, new *Image) (*Delta, error) {
+	for _, img := range []*Image{old, new} {
+		if err := img.Verify(); err != nil {
+			return nil, err
+		}
+	}
 	d := &Delta{Has: sharedFigures(old, new), Layers: pairLayers(old.Layers, new.Layers)}
 	d.Packages = changedPackages(old.Packages, new.Packages)
 	if d.Has&HasCompressed != 0 {

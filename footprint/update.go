@@ -27,7 +27,7 @@ func SetUpdate(old, new *Image) {
 	if new.Base == nil || new.Own == nil {
 		return
 	}
-	n := min(new.Base.Metrics.Layers, len(new.Layers))
+	n := len(new.Layers) - len(ownLayers(new))
 	pull(&new.Base.Metrics, new.Layers[:n])
 	pull(new.Own, new.Layers[n:])
 	// A layer that stands in both parts is pulled once, for the base.

@@ -26,6 +26,7 @@ type Key struct {
 
 // Found is a stored baseline.
 type Found struct {
+	// Image is what was measured, Meta how it came to be.
 	Image *footprint.Image
 	Meta  footprint.Meta
 	// Distance is how many commits it is older than the one asked for.
@@ -35,7 +36,9 @@ type Found struct {
 // Store is a place for baselines. Its methods may be called at the same time.
 type Store interface {
 	// Load returns the baseline of a key. That there is none is
-	// [ErrNotFound], in an error that says what there is.
+	// [ErrNotFound], in an error that says what there is; that there is one
+	// for another platform alone is [ErrPlatform]. Of several platforms none
+	// is picked: without one in the key, that is an error too.
 	Load(ctx context.Context, key Key) (*Found, error)
 	// Save puts a baseline in the place of the one with the same key. It is
 	// [ErrReadOnly] where nothing can be saved.
@@ -45,6 +48,11 @@ type Store interface {
 var (
 	// ErrNotFound is in the error of a Load that found no baseline.
 	ErrNotFound = errors.New("no baseline")
+	// ErrPlatform is in the error of a Load that found the image, but not for
+	// the platform asked for. The error says which platforms there are. It is
+	// never ErrNotFound as well: a baseline that is there and does not compare
+	// is worth a word.
+	ErrPlatform = errors.New("no baseline for this platform")
 	// ErrReadOnly is in the error of a Save to a store that keeps nothing.
 	ErrReadOnly = errors.New("this baseline cannot be saved to")
 )

@@ -39,9 +39,10 @@ func splitName(name string) (image, platform string) {
 	return name[:space], name[space+1:]
 }
 
-// find returns the snapshot of a key. Its error ends a sentence that starts
-// with the file's name, and says what there is instead.
-func (d *document) find(key Key) ([]byte, error) {
+// find returns the snapshot of a key in the file at path, which errors name.
+// An error says what there is instead: it wraps [ErrNotFound] where the image
+// is missing and [ErrPlatform] where only the platform is.
+func (d *document) find(path string, key Key) ([]byte, error) {
 	var platforms, others []string
 	var only []byte
 	for _, e := range d.entries {
@@ -60,13 +61,13 @@ func (d *document) find(key Key) ([]byte, error) {
 	case key.Platform == "" && len(platforms) == 1:
 		return only, nil
 	case key.Platform == "" && len(platforms) > 1:
-		return nil, fmt.Errorf("has %q for %s; say which with --platform", key.Image, list(platforms))
+		return nil, fmt.Errorf("%s has %q for %s; say which with --platform", path, key.Image, list(platforms))
 	case len(platforms) > 0:
-		return nil, fmt.Errorf("has %q for %s, not for %s", key.Image, list(platforms), key.Platform)
+		return nil, fmt.Errorf("%w: %s has %q for %s, not for %s", ErrPlatform, path, key.Image, list(platforms), key.Platform)
 	case len(others) > 0:
-		return nil, fmt.Errorf("has no %q, only %s", key.Image, list(others))
+		return nil, fmt.Errorf("%w: %s has no %q, only %s", ErrNotFound, path, key.Image, list(others))
 	}
-	return nil, errors.New("holds no baseline")
+	return nil, fmt.Errorf("%w: %s holds no baseline", ErrNotFound, path)
 }
 
 func list(names []string) string {

@@ -36,9 +36,9 @@ func (f *file) Load(ctx context.Context, key Key) (*Found, error) {
 	if err != nil {
 		return nil, err
 	}
-	entry, err := doc.find(key)
+	entry, err := doc.find(f.path, key)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s %w", ErrNotFound, f.path, err)
+		return nil, err
 	}
 	img, meta, err := footprint.DecodeSnapshot(bytes.NewReader(entry))
 	if err != nil {

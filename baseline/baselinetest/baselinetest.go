@@ -105,11 +105,20 @@ func otherKeys(t *testing.T, open func() baseline.Store) {
 		check(t, open(), key, size)
 	}
 	_, err := open().Load(t.Context(), baseline.Key{Image: "api", Platform: "windows/amd64"})
-	if !errors.Is(err, baseline.ErrNotFound) || !strings.Contains(err.Error(), "linux/arm64/v8") {
-		t.Errorf("another platform: %v, want ErrNotFound and the platforms that there are", err)
+	if !errors.Is(err, baseline.ErrPlatform) || errors.Is(err, baseline.ErrNotFound) || !strings.Contains(err.Error(), "linux/arm64/v8") {
+		t.Errorf("another platform: %v, want ErrPlatform alone and the platforms that there are", err)
 	}
-	if found, err := open().Load(t.Context(), baseline.Key{Image: "api"}); err == nil {
-		t.Errorf("of several platforms %s was picked without asking", found.Image.Platform)
+	_, err = open().Load(t.Context(), baseline.Key{Image: "api2", Platform: "linux/arm64"})
+	if !errors.Is(err, baseline.ErrPlatform) || errors.Is(err, baseline.ErrNotFound) || !strings.Contains(err.Error(), "linux/amd64") {
+		t.Errorf("another platform than the one there is: %v, want ErrPlatform alone", err)
+	}
+	_, err = open().Load(t.Context(), baseline.Key{Image: "ap", Platform: "linux/amd64"})
+	if !errors.Is(err, baseline.ErrNotFound) || errors.Is(err, baseline.ErrPlatform) {
+		t.Errorf("another image: %v, want ErrNotFound alone", err)
+	}
+	found, err := open().Load(t.Context(), baseline.Key{Image: "api"})
+	if err == nil || errors.Is(err, baseline.ErrNotFound) || !strings.Contains(err.Error(), "linux/arm64/v8") {
+		t.Errorf("of several platforms, none asked for: %v and %v, want an error that is not ErrNotFound and lists them", found, err)
 	}
 }
 

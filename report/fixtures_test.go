@@ -200,6 +200,17 @@ func wrap(images ...report.Image) *report.Report {
 	return r
 }
 
+var refused = report.Unmeasured{Name: "worker", Reason: "reading the manifest of registry.example.com/acme/worker:edge: 401 Unauthorized: log in with docker login, or pass registry-username and registry-password"}
+
+// unmeasured adds images without figures to a report.
+func unmeasured(r *report.Report, images ...report.Unmeasured) *report.Report {
+	r.Unmeasured = append(r.Unmeasured, images...)
+	if len(r.Images) == 0 {
+		r.BlobBytesRead, r.LayersRead, r.LayersKnown = 0, 0, 0
+	}
+	return r
+}
+
 func rich(t testing.TB) *report.Report {
 	head, base := newImage(), oldImage()
 	d := richDelta(base, head)

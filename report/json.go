@@ -74,7 +74,15 @@ type documentJSON struct {
 	LayersKnown   int             `json:"layers_known"`
 	Run           runJSON         `json:"run"`
 	Notes         []string        `json:"notes"`
-	Images        []imageJSON     `json:"images"`
+	// Unmeasured are the images that are missing below. With one of them the
+	// status is fail.
+	Unmeasured []unmeasuredJSON `json:"unmeasured"`
+	Images     []imageJSON      `json:"images"`
+}
+
+type unmeasuredJSON struct {
+	Name   string `json:"name"`
+	Reason string `json:"reason"`
 }
 
 type runJSON struct {
@@ -226,10 +234,13 @@ type waiverJSON struct {
 
 func newDocument(r *Report) (documentJSON, error) {
 	doc := documentJSON{
-		Version: Version, Tool: r.Tool, Kind: r.Kind, Status: passIfNone(r.Status),
+		Version: Version, Tool: r.Tool, Kind: r.Kind, Status: r.overall(),
 		BlobBytesRead: r.BlobBytesRead, LayersRead: r.LayersRead, LayersKnown: r.LayersKnown,
 		Run:   runJSON(r.Run),
-		Notes: filled(r.Notes), Images: []imageJSON{},
+		Notes: filled(r.Notes), Unmeasured: []unmeasuredJSON{}, Images: []imageJSON{},
+	}
+	for _, u := range r.Unmeasured {
+		doc.Unmeasured = append(doc.Unmeasured, unmeasuredJSON(u))
 	}
 	for i := range r.Images {
 		img, err := newImageJSON(&r.Images[i])

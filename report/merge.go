@@ -15,6 +15,10 @@ import (
 // what it said before; within one run, that of the later argument. The run shown
 // is the latest. Reports of different kinds become the one that says most:
 // a check before a diff before an inspect.
+//
+// An image that could not be measured stays, and makes the status fail, unless a
+// newer run says something of that name. A later argument of the same run is not
+// enough: it may be about another platform.
 func Merge(reports ...*Report) *Report {
 	reports = slices.DeleteFunc(slices.Clone(reports), func(r *Report) bool { return r == nil })
 	out := &Report{}
@@ -49,9 +53,40 @@ func Merge(reports ...*Report) *Report {
 			}
 		}
 	}
+	out.Unmeasured = unmeasuredStill(reports)
 	out.Status = budget.Pass
 	for _, img := range out.Images {
 		out.Status = out.Status.Worse(img.Verdict.Status)
+	}
+	out.Status = out.overall()
+	return out
+}
+
+// unmeasuredStill lists the images without figures of which no newer run says
+// anything, each name once for every reason.
+func unmeasuredStill(reports []*Report) []Unmeasured {
+	latest := map[string]Run{}
+	said := func(name string, run Run) {
+		if last, ok := latest[name]; !ok || last.before(run) {
+			latest[name] = run
+		}
+	}
+	for _, r := range reports {
+		for i := range r.Images {
+			said(r.Images[i].title(), r.Run)
+		}
+		for _, u := range r.Unmeasured {
+			said(u.Name, r.Run)
+		}
+	}
+	var out []Unmeasured
+	seen := map[Unmeasured]bool{}
+	for _, r := range reports {
+		for _, u := range r.Unmeasured {
+			if !seen[u] && !r.Run.before(latest[u.Name]) {
+				seen[u], out = true, append(out, u)
+			}
+		}
 	}
 	return out
 }

@@ -18,7 +18,7 @@ import (
 // that anyone can start: the bounds keep a forged one from costing more memory
 // than its bytes justify, and keep every sum far from overflowing.
 const (
-	maxImages   = 1_000
+	maxImages   = 1_000 // those that could not be measured: as many again
 	maxLayers   = 1_000
 	maxPackages = 100_000
 	maxEntries  = 100_000
@@ -86,6 +86,9 @@ func (doc documentJSON) report() (*Report, error) {
 	if len(doc.Images) > maxImages {
 		return nil, fmt.Errorf("%d images are more than %d", len(doc.Images), maxImages)
 	}
+	if len(doc.Unmeasured) > maxImages {
+		return nil, fmt.Errorf("%d images that could not be measured are more than %d", len(doc.Unmeasured), maxImages)
+	}
 	if doc.BlobBytesRead < 0 || doc.BlobBytesRead > maxTotal || doc.LayersRead < 0 || doc.LayersKnown < 0 {
 		return nil, errors.New("a negative or absurd number of bytes or layers read")
 	}
@@ -105,6 +108,10 @@ func (doc documentJSON) report() (*Report, error) {
 		}
 		out.Images = append(out.Images, img)
 		statuses = append(statuses, img.Verdict.Status)
+	}
+	for _, u := range doc.Unmeasured {
+		out.Unmeasured = append(out.Unmeasured, Unmeasured(u))
+		statuses = append(statuses, budget.Fail)
 	}
 	if worst := budget.Worst(statuses...); worst != out.Status {
 		return nil, fmt.Errorf("its status is %q, that of its images %q", clipped(string(out.Status)), worst)

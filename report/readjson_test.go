@@ -15,7 +15,7 @@ import (
 
 func TestReadJSONRefuses(t *testing.T) {
 	t.Parallel()
-	good := toJSON(t, rich(t))
+	good, without := toJSON(t, rich(t)), toJSON(t, unmeasured(fine(t), refused))
 	change := func(old, new string) string {
 		t.Helper()
 		if !strings.Contains(good, old) {
@@ -58,6 +58,9 @@ func TestReadJSONRefuses(t *testing.T) {
 		"origin":           {change(`"start": 14`, `"start": 15`), "lines 15 to 14"},
 		"path arithmetic":  {change(`"new": 8400000`, `"new": 8400001`), "changed by 8400000 bytes"},
 		"too many layers":  {change(`"layers": [`, `"layers": [`+strings.Repeat(`{},`, 1_001)), "more than 1000"},
+		"missing image":    {strings.Replace(without, `"status": "fail"`, `"status": "pass"`, 1), `its status is "pass", that of its images "fail"`},
+		"lost image":       {strings.Replace(without, `"unmeasured"`, `"forgotten"`, 1), `its status is "fail", that of its images "pass"`},
+		"unmeasured":       {strings.Replace(without, `"unmeasured": [`, `"unmeasured": [`+strings.Repeat(`{},`, 1_000), 1), "1001 images that could not be measured are more than 1000"},
 		"too many objects": {`{"version":1,"x":[` + strings.Repeat(`{},`, 1_000_001) + `{}]}`, "more than 1 000 000 entries"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -112,10 +115,11 @@ func mutate(v any, rng *rand.Rand) any {
 func TestReadJSONMutated(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(5, 6))
-	good, accepted := toJSON(t, rich(t)), 0
-	for range 600 {
+	accepted := 0
+	good := []string{toJSON(t, rich(t)), toJSON(t, unmeasured(rich(t), refused)), toJSON(t, unmeasured(wrap(), refused, refused))}
+	for i := range 900 {
 		var doc any
-		if err := json.Unmarshal([]byte(good), &doc); err != nil {
+		if err := json.Unmarshal([]byte(good[i%len(good)]), &doc); err != nil {
 			t.Fatal(err)
 		}
 		for range 1 + rng.IntN(3) {
@@ -139,7 +143,7 @@ func TestReadJSONMutated(t *testing.T) {
 			t.Fatalf("%s", src)
 		}
 	}
-	if accepted < 50 {
+	if accepted < 100 {
 		t.Errorf("only %d were accepted", accepted)
 	}
 }

@@ -34,7 +34,8 @@ type Report struct {
 	Kind Kind
 	// Tool is "image-budget VERSION".
 	Tool string
-	// Status is the worst of its images.
+	// Status is the worst of its images. [JSON] writes fail if one of them could
+	// not be measured, and a merged report or one read back has it here.
 	Status budget.Status
 	// BlobBytesRead counts the bytes of layer blobs that were read, and
 	// LayersRead and LayersKnown the layers behind them and those that a

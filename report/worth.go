@@ -13,13 +13,14 @@ const (
 )
 
 // Worth tells whether a report says anything that a reviewer would miss:
-// a status that is not pass, a baseline that does not compare, a waived check, a
-// changed number of layers, or a compressed, unpacked or wasted size that changed
-// by more than 10 kB and by more than 0.1 % of the image. A comment that would
-// say less need not be created. A missing baseline alone is not worth one: it
-// would be said on every pull request until somebody saves the first.
+// a status that is not pass, an image that could not be measured, a baseline that
+// does not compare, a waived check, a changed number of layers, or a compressed,
+// unpacked or wasted size that changed by more than 10 kB and by more than 0.1 %
+// of the image. A comment that would say less need not be created. A missing
+// baseline alone is not worth one: it would be said on every pull request until
+// somebody saves the first.
 func Worth(r *Report) bool {
-	if r.Status != budget.Pass && r.Status != "" {
+	if r.overall() != budget.Pass {
 		return true
 	}
 	for i := range r.Images {

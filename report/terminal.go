@@ -32,6 +32,10 @@ func Terminal(w io.Writer, r *Report, opt TerminalOptions) error {
 		opt.Width = defaultWidth
 	}
 	s := &sheet{width: max(opt.Width, minWidth), color: opt.Color}
+	for _, u := range r.Unmeasured {
+		s.blank()
+		s.unmeasured(u)
+	}
 	for i := range r.Images {
 		s.blank()
 		switch r.Kind {
@@ -44,11 +48,11 @@ func Terminal(w io.Writer, r *Report, opt TerminalOptions) error {
 		}
 	}
 	s.blank()
-	if len(r.Images) > 1 && r.Kind == Check {
-		s.prose(0, tintOf(r.Status), summary(r))
-		for _, status := range []budget.Status{budget.Fail, budget.Warn} {
-			s.names(r.with(status), status)
-		}
+	if r.total() > 1 && r.Kind == Check {
+		s.prose(0, tintOf(r.overall()), summary(r))
+		s.names(r.with(budget.Fail), budget.Fail)
+		s.unmeasuredNames(r.Unmeasured)
+		s.names(r.with(budget.Warn), budget.Warn)
 	}
 	for _, note := range r.Notes {
 		s.prose(0, faint, plainName(note))
@@ -84,6 +88,9 @@ func (r *Report) with(status budget.Status) []*Image {
 
 // summary says how many images keep to their budget.
 func summary(r *Report) string {
+	if len(r.Unmeasured) > 0 {
+		return unmeasuredSummary(r)
+	}
 	var fail, warn int
 	for _, img := range r.Images {
 		switch img.Verdict.Status {

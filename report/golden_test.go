@@ -29,6 +29,7 @@ func cases(t testing.TB) map[string]*report.Report {
 	return map[string]*report.Report{
 		"over": rich(t), "inspect": inspect, "diff": diff, "fine": fine(t), "shrunk": shrunk(t), "no-baseline": noBaseline(t), "manifest-only": manifestOnly(t),
 		"not-comparable": notComparable(t), "waived": waived(t), "estimated": estimated(t), "no-budget": noBudget(t), "many-images": many(t, 200), "platforms": platforms(t),
+		"unmeasured": unmeasured(fine(t), refused), "only-unmeasured": unmeasured(wrap(), refused),
 	}
 }
 
@@ -207,7 +208,7 @@ func TestGolden(t *testing.T) {
 			t.Parallel()
 			golden(t, name+".txt", terminal(t, r, report.TerminalOptions{}))
 			golden(t, name+".md", markdown(t, r, comment))
-			if name == "over" || name == "manifest-only" {
+			if name == "over" || name == "manifest-only" || name == "only-unmeasured" {
 				golden(t, name+".json", toJSON(t, r))
 			}
 		})

@@ -119,6 +119,15 @@ func everyPoison(t *testing.T, f func(t *testing.T, r *report.Report)) {
 			r.Kind = kinds()[i%3]
 			f(t, r)
 		})
+		t.Run(fmt.Sprintf("unmeasured %d", i), func(t *testing.T) {
+			t.Parallel()
+			r := fine(t)
+			r.Kind = kinds()[i%3]
+			if r.Images[0].Head.Name = s; i%2 == 0 {
+				r.Images = nil
+			}
+			f(t, unmeasured(r, report.Unmeasured{Name: s, Reason: s}, report.Unmeasured{Name: s, Reason: "why: " + s}))
+		})
 	}
 	for seed := range uint64(16) {
 		t.Run(fmt.Sprintf("mix %d", seed), func(t *testing.T) {
@@ -127,6 +136,11 @@ func everyPoison(t *testing.T, f func(t *testing.T, r *report.Report)) {
 			r.Kind = kinds()[seed%3]
 			if seed%4 == 0 {
 				r.Images = append(r.Images, poisoned(t, picker(seed+1000)).Images...)
+			}
+			if name := picker(seed + 2000); seed%4 == 1 {
+				for range 25 {
+					r.Unmeasured = append(r.Unmeasured, report.Unmeasured{Name: name(), Reason: name()})
+				}
 			}
 			f(t, r)
 		})
@@ -331,6 +345,7 @@ func TestRoundTripEndless(t *testing.T) {
 	img := &r.Images[0]
 	img.Head.Name, img.Head.Reference = endless, endless
 	img.Head.Layers[6].CreatedBy, img.Delta.Paths[0].Path, img.Delta.Causes[0].Path = "RUN "+endless, endless, endless
+	r.Unmeasured = []report.Unmeasured{{Name: endless, Reason: endless}}
 	img.Delta.Packages[0].Name, img.Verdict.Checks[0].Limit, img.Verdict.Checks[0].Pos.File = endless, endless, endless
 	for _, r.Kind = range kinds() {
 		checkRoundTrip(t, r)
@@ -345,6 +360,9 @@ func TestMarkdownFits(t *testing.T) {
 	all := cases(t)
 	all["poisoned"] = poisoned(t, picker(3))
 	all["poisoned too"] = poisoned(t, picker(4))
+	for i := range 1_000 {
+		all["poisoned"].Unmeasured = append(all["poisoned"].Unmeasured, report.Unmeasured{Name: hostile[i%len(hostile)], Reason: hostile[i%7]})
+	}
 	for name, r := range all {
 		for range 12 {
 			limit := 500 + rng.IntN(rng.IntN(63_500)+1)
@@ -371,6 +389,9 @@ func FuzzMarkdown(f *testing.F) {
 		n := 0
 		r := poisoned(t, func() string { n++; return []string{a, b}[n%2] })
 		r.Kind = kinds()[int(limit)%3]
+		if limit%2 == 1 {
+			unmeasured(r, report.Unmeasured{Name: a, Reason: b}, report.Unmeasured{Name: b, Reason: a})
+		}
 		limit = max(limit, 500)
 		out := markdown(t, r, report.MarkdownOptions{MaxBytes: int(limit)})
 		if len(out) > int(limit) {

@@ -24,9 +24,9 @@ type MarkdownOptions struct {
 }
 
 // Markdown writes a report for GitHub: a pull-request comment or a job summary.
-// The verdict comes first, then the table and what grew, then details that are
-// folded away. What does not fit into MaxBytes is left out by whole rows and
-// sections, the least important first, and is named.
+// The verdict comes first with what could not be measured, then the table and
+// what grew, then details that are folded away. What does not fit into MaxBytes
+// is left out by whole rows and sections, the least important first, and is named.
 //
 // Its only links lead to the repository and the workflow run, its only tags are
 // details, summary, sub and br.
@@ -101,7 +101,7 @@ func details(summary string, s section) section {
 }
 
 // several tells whether pieces must say which image they are about.
-func (m *markdown) several() bool { return len(m.Images) > 1 }
+func (m *markdown) several() bool { return m.total() > 1 }
 
 // about is the line above the piece of one image among several.
 func (m *markdown) about(img *Image) string {
@@ -188,9 +188,21 @@ func (m *markdown) from(l *footprint.Layer, q quote) string {
 	return q(made(l))
 }
 
-// headings are the verdict in words: with names, and short ones without.
+// headings are the verdict in words: with names, and short ones without. What
+// could not be measured is told in each of them.
 func (m *markdown) headings() []string {
 	full := "### " + m.headline() + "\n"
+	if len(m.Unmeasured) > 0 {
+		var forms []string
+		for _, width := range reasonWidths {
+			forms = append(forms, full+"\n"+m.unmeasuredList(width))
+		}
+		mark := budget.Warn
+		if m.Kind == Check && len(m.with(budget.Fail)) > 0 {
+			mark = budget.Fail
+		}
+		return append(forms, "### "+emoji(mark)+" "+summary(m.Report)+"\n")
+	}
 	short := "### image-budget\n"
 	if m.Kind == Check {
 		short = "### " + emoji(m.Status) + " " + summary(m.Report) + "\n"
@@ -200,7 +212,10 @@ func (m *markdown) headings() []string {
 
 // headline says the verdict of everything in one sentence.
 func (m *markdown) headline() string {
-	if len(m.Images) == 0 {
+	switch {
+	case len(m.Unmeasured) > 0 && (m.Kind != Check || len(m.with(budget.Fail)) == 0):
+		return emoji(budget.Warn) + " " + m.unmeasuredHeadline()
+	case len(m.Images) == 0:
 		return "No image was measured"
 	}
 	first := &m.Images[0]
@@ -236,7 +251,7 @@ func (m *markdown) badHeadline(bad []*Image, status budget.Status) string {
 			words += fmt.Sprintf(" and %d more", more)
 		}
 		if status == budget.Fail {
-			return fmt.Sprintf("%d of %s are over budget: %s", len(bad), plural(len(m.Images), "image"), words)
+			return fmt.Sprintf("%d of %s are over budget: %s", len(bad), plural(m.total(), "image"), words)
 		}
 		return fmt.Sprintf("%d of %s are within budget with a warning: %s", len(bad), plural(len(m.Images), "image"), words)
 	}
@@ -341,7 +356,7 @@ func (m *markdown) footers() []string {
 	if len(m.Images) > 0 {
 		words = append(words, method(m.Images[0].Head.Metrics))
 	}
-	if m.Kind == Check {
+	if m.Kind == Check && len(m.Images) > 0 {
 		words = append(words, m.comparison())
 		if pull := m.update(); pull != "" {
 			words = append(words, pull)
@@ -363,11 +378,9 @@ func (m *markdown) footers() []string {
 	return []string{full, run, ""}
 }
 
-// comparison says with what the images were compared, once if it is the same.
+// comparison says with what the images were compared, once if it is the same;
+// there is one at least.
 func (m *markdown) comparison() string {
-	if len(m.Images) == 0 {
-		return "compared with nothing"
-	}
 	words := ""
 	for i := range m.Images {
 		w := baselineWords(m.Images[i].Baseline, inText)
@@ -381,7 +394,7 @@ func (m *markdown) comparison() string {
 
 // update says what a host must pull that holds the baseline.
 func (m *markdown) update() string {
-	if len(m.Images) != 1 {
+	if m.several() {
 		return ""
 	}
 	pull, known := m.Images[0].Head.Metrics.Value(footprint.Update)

@@ -44,6 +44,7 @@ func (m *markdown) overview() section {
 	if m.Kind == Diff {
 		p.head = tableHead("figure", "platform", ">old", ">new", ">change", "", "")
 	}
+	p.rows = m.unmeasuredRows()
 	for _, img := range m.ranked() {
 		p.rows = append(p.rows, m.figureRows(img)...)
 	}
@@ -155,7 +156,7 @@ func figureWords(f figure) string {
 
 // inspected is the table of an inspection.
 func (m *markdown) inspected() section {
-	p := part{head: tableHead("image", "platform", ">compressed", ">unpacked", ">final (unpacked)", ">wasted (unpacked)", ">layers", ">files")}
+	p := part{head: tableHead("image", "platform", ">compressed", ">unpacked", ">final (unpacked)", ">wasted (unpacked)", ">layers", ">files"), rows: m.unmeasuredRows()}
 	for i := range m.Images {
 		img := &m.Images[i]
 		row := func(name string, metrics *footprint.Metrics) {

@@ -2,8 +2,10 @@ package report
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/org/image-budget/budget"
+	"github.com/org/image-budget/internal/escape"
 )
 
 // couldNot is said of every image without figures, in the same words everywhere.
@@ -55,4 +57,70 @@ func (s *sheet) unmeasuredNames(all []Unmeasured) {
 		}
 		s.row(2, cell{sign(budget.Fail) + " ", tintOf(budget.Fail)}, cell{middle(plainName(u.Name), s.width/2), plain}, cell{"  " + couldNot, faint})
 	}
+}
+
+// unmeasuredHeadline names a single image without figures, or counts several.
+func (m *markdown) unmeasuredHeadline() string {
+	first, n := inHead(m.Unmeasured[0].Name), len(m.Unmeasured)
+	if n == 1 {
+		return first + " " + couldNot
+	}
+	words := first + ", " + inHead(m.Unmeasured[1].Name)
+	if n > 2 {
+		words += fmt.Sprintf(" and %d more", n-2)
+	}
+	return fmt.Sprintf("%d of %s %s: %s", n, plural(m.total(), "image"), couldNot, words)
+}
+
+// reasonWidths are how many characters of a reason are shown, the best first; 0
+// shows none. All but the first are for a limit far below that of a comment.
+var reasonWidths = [...]int{300, 80, 0}
+
+// unmeasuredList has a line for every image without figures, up to maxNames. It
+// belongs to the heading: nothing else may take its room.
+func (m *markdown) unmeasuredList(width int) string {
+	var b strings.Builder
+	for i, u := range m.Unmeasured {
+		if i == maxNames {
+			fmt.Fprintf(&b, "- and %s %s\n", plural(len(m.Unmeasured)-i, "more image"), couldNot)
+			break
+		}
+		fmt.Fprintf(&b, "- %s\n", sentence(inText(u.Name)+" "+couldNot, reason(u.Reason, width)))
+	}
+	return b.String()
+}
+
+// unmeasuredRows are the rows of the table for images without figures.
+func (m *markdown) unmeasuredRows() []string {
+	var rows []string
+	row := func(name string) {
+		status := whole(emoji(budget.Warn) + " " + couldNot)
+		if m.Kind == Inspect {
+			rows = append(rows, tableRow(name+" "+status, "–", "–", "–", "–", "–", "–", "–"))
+			return
+		}
+		rows = append(rows, tableRow(name, "–", "–", "–", "–", "–", status))
+	}
+	for i, u := range m.Unmeasured {
+		if i == maxNames {
+			row(fmt.Sprintf("%d more", len(m.Unmeasured)-i))
+			break
+		}
+		row(inCell(u.Name))
+	}
+	return rows
+}
+
+// reason writes why there are no figures. It loses its middle: what was tried
+// stands at the start of an error, what went wrong at its end.
+func reason(s string, width int) string {
+	if width == 0 {
+		return ""
+	}
+	runes := []rune(inert(s))
+	if len(runes) > width {
+		tail := (width - 1) / 2
+		runes = append(append(runes[:width-1-tail:width-1-tail], '…'), runes[len(runes)-tail:]...)
+	}
+	return escape.Text(string(runes))
 }

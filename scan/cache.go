@@ -12,18 +12,30 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
-// Cache keeps the indexes of layers in a directory, one file per diffID. It is
-// safe for several processes at once: files appear by rename and are checked
-// when read. It never fails a run: what cannot be read is read again from the
-// image, and what cannot be written is counted.
+// Cache keeps the indexes of layers, so that a layer is read once: in memory
+// for images that are measured in one run, and in a directory, one file per
+// diffID, for the runs after it. It may be used by several goroutines, and the
+// directory by several processes: files appear by rename and are checked when
+// read. It never fails a run: what cannot be read is read again from the image,
+// and what cannot be written is told by Close.
 type Cache struct {
-	dir      string
+	dir      string // "" keeps nothing beyond the run
 	maxBytes int64
 	now      func() time.Time
-	failed   error
+
+	mu      sync.Mutex
+	indexes map[string]*Index
+	history map[string][]string
+	failed  error
+}
+
+// NewCache keeps indexes in memory only.
+func NewCache() *Cache {
+	return &Cache{indexes: map[string]*Index{}, history: map[string][]string{}}
 }
 
 // OpenCache uses dir, which is created, and keeps at most maxBytes in it; the
@@ -32,13 +44,15 @@ func OpenCache(dir string, maxBytes int64, now func() time.Time) (*Cache, error)
 	if err := os.MkdirAll(filepath.Join(dir, "layers"), 0o755); err != nil {
 		return nil, fmt.Errorf("creating the cache: %w", err)
 	}
-	return &Cache{dir: filepath.Join(dir, "layers"), maxBytes: maxBytes, now: now}, nil
+	c := NewCache()
+	c.dir, c.maxBytes, c.now = filepath.Join(dir, "layers"), maxBytes, now
+	return c, nil
 }
 
 var sha256Digest = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 
 func (c *Cache) file(diffID string) (string, bool) {
-	if !sha256Digest.MatchString(diffID) {
+	if c.dir == "" || !sha256Digest.MatchString(diffID) {
 		return "", false
 	}
 	return filepath.Join(c.dir, strings.TrimPrefix(diffID, "sha256:")), true
@@ -46,6 +60,18 @@ func (c *Cache) file(diffID string) (string, bool) {
 
 // load returns nil for a layer that is not there, or not readable, or not ours.
 func (c *Cache) load(diffID string) *Index {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	x := c.indexes[diffID]
+	if x == nil {
+		if x = c.loadFile(diffID); x != nil {
+			c.indexes[diffID] = x
+		}
+	}
+	return x
+}
+
+func (c *Cache) loadFile(diffID string) *Index {
 	name, ok := c.file(diffID)
 	if !ok {
 		return nil
@@ -71,6 +97,9 @@ func (c *Cache) load(diffID string) *Index {
 // store writes an index. Its layer must have been checked against diffID, or
 // one image could plant figures for another.
 func (c *Cache) store(diffID string, x *Index) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.indexes[diffID] = x
 	name, ok := c.file(diffID)
 	if !ok {
 		return
@@ -88,6 +117,11 @@ func (c *Cache) store(diffID string, x *Index) {
 // all. Lines kept here, by the digest of the config, spare that stream.
 
 func (c *Cache) loadHistory(config string) []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if lines, ok := c.history[config]; ok {
+		return lines
+	}
 	name, ok := c.file(config)
 	if !ok {
 		return nil
@@ -101,6 +135,9 @@ func (c *Cache) loadHistory(config string) []string {
 }
 
 func (c *Cache) storeHistory(config string, lines []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.history[config] = lines
 	name, ok := c.file(config)
 	if !ok {
 		return
@@ -137,6 +174,11 @@ func (c *Cache) write(name string, data []byte) error {
 // Close prunes the directory. It returns what went wrong since OpenCache, if
 // anything did: reason for a warning, since every figure is right all the same.
 func (c *Cache) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.dir == "" {
+		return nil
+	}
 	return errors.Join(c.failed, c.prune())
 }
 

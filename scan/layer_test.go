@@ -227,6 +227,9 @@ func TestCacheReadsNoLayerTwice(t *testing.T) {
 	if first.LayersRead != 2 || read == 0 {
 		t.Fatalf("first: %+v, %d bytes", first, read)
 	}
+	if cache, err = OpenCache(dir, 1<<20, clock); err != nil { // as another run would
+		t.Fatal(err)
+	}
 	again, read := scanLayout(t, ref, Options{Files: true, Cache: cache})
 	if again.LayersRead != 0 || again.LayersKnown != 2 || read != 0 {
 		t.Errorf("again: %d layers and %d bytes read, %d known", again.LayersRead, read, again.LayersKnown)
@@ -242,6 +245,8 @@ func TestCacheReadsNoLayerTwice(t *testing.T) {
 	must(t, cache.Close())
 
 	t.Run("damaged or foreign", func(t *testing.T) {
+		cache, err := OpenCache(dir, 1<<20, clock)
+		must(t, err)
 		files, err := filepath.Glob(filepath.Join(dir, "layers", "*"))
 		must(t, err)
 		if len(files) != 3 {
@@ -277,10 +282,13 @@ func TestCacheIsPruned(t *testing.T) {
 	for _, c := range []string{"1", "2", "3"} {
 		cache.store(id(c), newIndex())
 	}
-	if cache.load(id("1")) == nil {
+	if cache.loadFile(id("1")) == nil {
 		t.Fatal("not stored")
 	}
 	must(t, cache.Close())
+	if cache, err = OpenCache(dir, 330, cache.now); err != nil {
+		t.Fatal(err)
+	}
 	if cache.load(id("1")) == nil || cache.load(id("2")) != nil {
 		t.Error("the least recently used index should have gone, and only that")
 	}

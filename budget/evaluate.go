@@ -16,7 +16,8 @@ import (
 // Input is what an image is judged by.
 type Input struct {
 	// Head is the image. Base is its baseline, nil unless State is
-	// BaselineFound.
+	// BaselineFound. [footprint.Align] gives the layers of both one size;
+	// without it, fewer compressed sizes compare.
 	Head, Base *footprint.Image
 	// State says what is known of the baseline; "" means none, or found if
 	// there is a Base.
@@ -151,28 +152,50 @@ func (e *evaluation) measured(f figure, head, base *footprint.Metrics) figure {
 		return f
 	}
 	v, ok := base.Value(f.metric)
-	now, then := method(e.in.Head, head), method(e.in.Base, base)
 	switch {
 	case !ok:
 		f.noBase, f.blind = fmt.Sprintf("the baseline holds no %s; store it again", f.metric), true
-	case f.metric == footprint.Compressed && f.missing == "" && now != then:
-		f.noBase, f.blind = fmt.Sprintf("the baseline was measured by another method: its compressed bytes are %s, these are %s; store it from the same kind of source", then, now), true
+	case f.metric == footprint.Compressed && f.missing == "" && !footprint.SameMethod(e.in.Base, e.in.Head, f.scope == ScopeOwn):
+		f.noBase, f.blind = e.otherMethod(f.scope), true
 	default:
 		f.base = &v
 	}
 	return f
 }
 
+// otherMethod says why the compressed bytes do not compare.
+func (e *evaluation) otherMethod(scope Scope) string {
+	now, then := method(e.in.Head, scope), method(e.in.Base, scope)
+	if now == then {
+		return fmt.Sprintf("the layers that differ from the baseline were not all measured by one method: compressed bytes are %s, here and in the baseline; store it from the same kind of source", now)
+	}
+	return fmt.Sprintf("the baseline was measured by another method: its compressed bytes are %s, these are %s; store it from the same kind of source", then, now)
+}
+
 // method says where the compressed bytes of an image, or of its own layers,
 // come from.
-func method(img *footprint.Image, m *footprint.Metrics) string {
-	switch {
-	case !m.CompressedEstimated:
-		return "read from the blobs"
-	case img.EstimatedBy == "":
-		return "estimated"
+func method(img *footprint.Image, scope Scope) string {
+	layers := img.Layers
+	if scope == ScopeOwn && img.Own != nil {
+		layers = layers[max(0, len(layers)-img.Own.Layers):]
 	}
-	return "estimated by " + img.EstimatedBy
+	estimated := 0
+	for _, l := range layers {
+		if l.CompressedEstimated {
+			estimated++
+		}
+	}
+	by := ""
+	if img.EstimatedBy != "" {
+		by = " by " + img.EstimatedBy
+	}
+	switch estimated {
+	case 0:
+		return "read from the blobs"
+	case len(layers):
+		return "estimated" + by
+	}
+	return "read from the blobs for some layers and estimated" + by + " for others"
 }
 
 func (e *evaluation) whyMissing(m footprint.Metric) string {
@@ -218,10 +241,14 @@ func (e *evaluation) paths() {
 		}
 		f.noBase, f.blind = e.whyNoBase()
 		if f.noBase == "" {
-			if sum := pathSize(e.in.Base, p.Pattern); sum != nil {
+			sum := pathSize(e.in.Base, p.Pattern)
+			switch {
+			case sum != nil:
 				value := int64(sum.Bytes)
 				f.base = &value
-			} else {
+			case e.in.Base.Metrics.Has&footprint.HasFiles == 0:
+				f.noBase, f.blind = "no layer of the baseline was read; store it again", true
+			default:
 				f.noBase = "the baseline was stored before this path was in the budget file; the next one will have it"
 			}
 		}
@@ -353,7 +380,7 @@ func (e *evaluation) packages() {
 		}
 		if e.in.Head.Packages == nil {
 			c.Status, c.Blind = NotMeasured, true
-			c.Message = fmt.Sprintf("%s was not looked for: the packages of the image were not listed", p.Pattern)
+			c.Message = fmt.Sprintf("%s was not looked for: this version does not list the packages of an image yet, so the limit is not judged", p.Pattern)
 			e.checks = append(e.checks, c)
 			continue
 		}

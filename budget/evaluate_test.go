@@ -27,10 +27,20 @@ func judged(t *testing.T, limits string, in Input) Verdict {
 }
 
 func measured(compressed, unpacked footprint.Bytes) *footprint.Image {
-	return &footprint.Image{Metrics: footprint.Metrics{
-		Compressed: compressed, Unpacked: unpacked, Final: unpacked, Layers: 3, Files: 10,
-		Has: footprint.HasCompressed | footprint.HasFiles,
-	}}
+	const has = footprint.HasCompressed | footprint.HasFiles
+	return &footprint.Image{
+		Metrics: footprint.Metrics{Compressed: compressed, Unpacked: unpacked, Final: unpacked, Layers: 3, Files: 10, Has: has},
+		Layers:  []footprint.Layer{{Compressed: compressed, Unpacked: unpacked, Has: has}, {Index: 1, Has: has}, {Index: 2, Has: has}},
+	}
+}
+
+// estimated marks all compressed bytes of an image as an estimate.
+func estimated(img *footprint.Image, by string) *footprint.Image {
+	img.Metrics.CompressedEstimated, img.EstimatedBy = true, by
+	for i := range img.Layers {
+		img.Layers[i].CompressedEstimated = true
+	}
+	return img
 }
 
 func TestBounds(t *testing.T) {
@@ -155,10 +165,9 @@ func TestGrowthMessages(t *testing.T) {
 
 func TestWhatCannotBeJudged(t *testing.T) {
 	t.Parallel()
-	estimated := measured(1, 1)
-	estimated.Metrics.CompressedEstimated = true
-	otherwise := measured(1, 1)
-	otherwise.Metrics.CompressedEstimated, otherwise.EstimatedBy = true, "gzip 9"
+	guessed, otherwise := estimated(measured(1, 1), ""), estimated(measured(1, 1), "gzip 9")
+	partly := estimated(measured(1, 1), "gzip 6")
+	partly.Layers[1].CompressedEstimated = false
 	manifest := &footprint.Image{Metrics: footprint.Metrics{Compressed: 1, Layers: 1, Has: footprint.HasCompressed}}
 	withOwn := measured(1, 1)
 	withOwn.Own = &footprint.Metrics{Has: footprint.HasCompressed}
@@ -177,12 +186,16 @@ func TestWhatCannotBeJudged(t *testing.T) {
 		"update, layer unknown":   {"limits: {update: {max: 5MB}}", Input{Head: measured(1, 1), Base: measured(1, 1)}, Warn, "the compressed bytes of some layers are not known"},
 		"not comparable": {"limits: {compressed: {growth: 5%}}", Input{Head: measured(1, 1), Base: measured(1, 1), State: BaselineNotComparable, Reason: "it is of linux/arm64"}, Warn,
 			"the baseline cannot be compared with this image: it is of linux/arm64"},
-		"estimated now": {"limits: {compressed: {growth: 5%}}", Input{Head: estimated, Base: measured(1, 1)}, Warn,
+		"estimated now": {"limits: {compressed: {growth: 5%}}", Input{Head: guessed, Base: measured(1, 1)}, Warn,
 			"its compressed bytes are read from the blobs, these are estimated"},
-		"estimated then": {"limits: {compressed: {growth: 5%}}", Input{Head: measured(1, 1), Base: estimated}, Warn,
+		"estimated then": {"limits: {compressed: {growth: 5%}}", Input{Head: measured(1, 1), Base: guessed}, Warn,
 			"its compressed bytes are estimated, these are read from the blobs"},
-		"estimated otherwise": {"limits: {compressed: {growth: 5%}}", Input{Head: estimated, Base: otherwise}, Warn,
+		"estimated otherwise": {"limits: {compressed: {growth: 5%}}", Input{Head: guessed, Base: otherwise}, Warn,
 			"its compressed bytes are estimated by gzip 9, these are estimated"},
+		"estimated in part": {"limits: {compressed: {growth: 5%}}", Input{Head: partly, Base: measured(1, 1)}, Warn,
+			"its compressed bytes are read from the blobs, these are read from the blobs for some layers and estimated by gzip 6 for others; store it from the same kind of source"},
+		"both estimated in part": {"limits: {compressed: {growth: 5%}}", Input{Head: partly, Base: partly}, Warn,
+			"the layers that differ from the baseline were not all measured by one method: compressed bytes are read from the blobs for some layers and estimated by gzip 6 for others, here and in the baseline"},
 		"baseline without files": {"limits: {unpacked: {growth: 5%}}", Input{Head: measured(1, 1), Base: manifest}, Warn, "the baseline holds no unpacked; store it again"},
 		"no layer read":          {"limits: {final: {max: 5MB}}", Input{Head: manifest}, Warn, "final was not measured: no layer was read"},
 		"no layer read, growth":  {"limits: {final: {growth: 5%}}", Input{Head: manifest, Base: measured(1, 1)}, Warn, "growth of final was not judged: no layer was read"},
@@ -190,11 +203,12 @@ func TestWhatCannotBeJudged(t *testing.T) {
 		"base unknown":           {"own: {compressed: {max: 5MB}}", Input{Head: measured(1, 1)}, Warn, "name it with `base:` in the budget file"},
 		"base unknown in baseline": {"own: {compressed: {growth: 5%}}", Input{Head: withOwn, Base: measured(1, 1)}, Warn,
 			"the baseline does not know its base image; store it again"},
-		"path not read":      {"paths: {/x: {max: 1MB}}", Input{Head: manifest}, Warn, "/x was not measured: no layer was read"},
-		"path not in base":   {"paths: {/x: {growth: 1MB}}", Input{Head: listed, Base: measured(1, 1)}, Pass, "the baseline was stored before this path was in the budget file"},
-		"forbid not read":    {"forbid: [/x]", Input{Head: manifest}, Warn, "/x was not looked for: no layer was read"},
-		"no package listing": {"packages: {\"npm:x\": forbid}", Input{Head: measured(1, 1)}, Warn, "npm:x was not looked for"},
-		"no image at all":    {"limits: {compressed: {max: 5MB}}", Input{}, Warn, "was not measured"},
+		"path not read":                {"paths: {/x: {max: 1MB}}", Input{Head: manifest}, Warn, "/x was not measured: no layer was read"},
+		"path not in base":             {"paths: {/x: {growth: 1MB}}", Input{Head: listed, Base: measured(1, 1)}, Pass, "the baseline was stored before this path was in the budget file"},
+		"path, baseline without files": {"paths: {/x: {growth: 1MB}}", Input{Head: listed, Base: manifest}, Warn, "no layer of the baseline was read; store it again"},
+		"forbid not read":              {"forbid: [/x]", Input{Head: manifest}, Warn, "/x was not looked for: no layer was read"},
+		"no package listing":           {"packages: {\"npm:x\": forbid}", Input{Head: measured(1, 1)}, Warn, "npm:x was not looked for: this version does not list the packages of an image yet, so the limit is not judged"},
+		"no image at all":              {"limits: {compressed: {max: 5MB}}", Input{}, Warn, "was not measured"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -212,10 +226,86 @@ func TestWhatCannotBeJudged(t *testing.T) {
 
 func TestEstimatesCompareWithEachOther(t *testing.T) {
 	t.Parallel()
-	head, base := measured(3, 1), measured(2, 1)
-	head.Metrics.CompressedEstimated, base.Metrics.CompressedEstimated = true, true
+	head, base := estimated(measured(3, 1), ""), estimated(measured(2, 1), "")
 	if v := judged(t, "limits: {compressed: {growth: 1000B}}", Input{Head: head, Base: base}); v.Checks[0].Status != Pass {
 		t.Errorf("%+v", v.Checks[0])
+	}
+}
+
+// layered makes an image of three layers, the first of them its base, of which
+// those that are marked are estimates.
+func layered(by string, sizes [3]footprint.Bytes, estimates [3]bool) *footprint.Image {
+	img := &footprint.Image{EstimatedBy: by, Base: &footprint.Base{}, Own: &footprint.Metrics{}}
+	for i, size := range sizes {
+		img.Layers = append(img.Layers, footprint.Layer{
+			Index: i, DiffID: string(rune('a' + i)), Compressed: size, CompressedEstimated: estimates[i], InBase: i == 0, Has: footprint.HasCompressed,
+		})
+		part := &img.Base.Metrics
+		if i > 0 {
+			part = img.Own
+		}
+		for _, m := range []*footprint.Metrics{&img.Metrics, part} {
+			m.Compressed, m.Layers, m.Has = m.Compressed+size, m.Layers+1, footprint.HasCompressed
+			m.CompressedEstimated = m.CompressedEstimated || estimates[i]
+		}
+	}
+	return img
+}
+
+// An image was once refused for having grown over itself, because the blob of
+// one of its layers had become known.
+func TestTheSameImageKeepsToItsBudget(t *testing.T) {
+	t.Parallel()
+	const mb = 1_000_000
+	limits := "limits: {compressed: {growth: 0%}}\n    own: {compressed: {growth: 0%}}"
+	unknown := [3]bool{true, true, true}
+	for name, head := range map[string]*footprint.Image{
+		"no blob":    layered("gzip 6", [3]footprint.Bytes{30 * mb, 20 * mb, 10 * mb}, unknown),
+		"base known": layered("gzip 6", [3]footprint.Bytes{31 * mb, 20 * mb, 10 * mb}, [3]bool{false, true, true}),
+		"own known":  layered("gzip 6", [3]footprint.Bytes{30 * mb, 21 * mb, 10 * mb}, [3]bool{true, false, true}),
+		"all known":  layered("", [3]footprint.Bytes{31 * mb, 21 * mb, 11 * mb}, [3]bool{}),
+	} {
+		base := layered("gzip 6", [3]footprint.Bytes{30 * mb, 20 * mb, 10 * mb}, unknown)
+		footprint.Align(base, head)
+		v := judged(t, limits, Input{Head: head, Base: base})
+		for _, c := range v.Checks {
+			if c.Status != Pass || c.Actual != 0 {
+				t.Errorf("%s: %s: %s", name, c.Status, c.Message)
+			}
+		}
+	}
+}
+
+// Own layers compare although the bases below them do not.
+func TestOwnBytesAreJudgedByTheirOwnLayers(t *testing.T) {
+	t.Parallel()
+	base := layered("gzip 6", [3]footprint.Bytes{30, 20, 10}, [3]bool{true, false, false})
+	head := layered("", [3]footprint.Bytes{29, 20, 14}, [3]bool{})
+	v := judged(t, "limits: {compressed: {growth: 3B}}\n    own: {compressed: {growth: 3B}}", Input{Head: head, Base: base})
+	if c := v.Checks[0]; c.Status != NotMeasured || !c.Blind {
+		t.Errorf("image: %+v", c)
+	}
+	if c := v.Checks[1]; c.Status != Fail || c.Actual != 4 {
+		t.Errorf("own: %+v", c)
+	}
+}
+
+// The number of layers is known of every image.
+func TestLayersAreJudgedWithoutSizes(t *testing.T) {
+	t.Parallel()
+	bare := func(layers int) *footprint.Image {
+		return &footprint.Image{Platform: "linux/amd64", Layers: make([]footprint.Layer, layers), Metrics: footprint.Metrics{Layers: layers}}
+	}
+	head, base := bare(5), bare(3)
+	if reason := footprint.Comparable(base, head); reason != "" {
+		t.Fatal(reason)
+	}
+	v := judged(t, "limits: {compressed: {growth: 1%}, layers: {growth: 1}}", Input{Head: head, Base: base})
+	if c := v.Checks[0]; c.Status != NotMeasured || !c.Blind {
+		t.Errorf("compressed: %+v", c)
+	}
+	if c := v.Checks[1]; c.Status != Fail || c.Actual != 2 || c.Base == nil || *c.Base != 3 {
+		t.Errorf("layers: %+v", c)
 	}
 }
 
@@ -351,8 +441,7 @@ func TestDefault(t *testing.T) {
 	noBlobs := func(unpacked footprint.Bytes) *footprint.Image {
 		return &footprint.Image{Metrics: footprint.Metrics{Unpacked: unpacked, Has: footprint.HasFiles}}
 	}
-	estimated := measured(50*mb, 110*mb)
-	estimated.Metrics.CompressedEstimated = true
+	guessed := estimated(measured(50*mb, 110*mb), "")
 	for name, c := range map[string]struct {
 		in     Input
 		limit  string
@@ -364,7 +453,7 @@ func TestDefault(t *testing.T) {
 		"small, within":   {Input{Head: measured(2*mb, 0), Base: measured(1*mb, 0)}, "limits.compressed.growth", Pass, Pass},
 		"small, over":     {Input{Head: measured(2*mb+1, 0), Base: measured(1*mb, 0)}, "limits.compressed.growth", Warn, Warn},
 		"no blobs":        {Input{Head: noBlobs(110 * mb), Base: measured(1, 100*mb)}, "limits.unpacked.growth", Warn, Warn},
-		"estimated":       {Input{Head: estimated, Base: measured(10*mb, 100*mb)}, "limits.unpacked.growth", Warn, Warn},
+		"estimated":       {Input{Head: guessed, Base: measured(10*mb, 100*mb)}, "limits.unpacked.growth", Warn, Warn},
 		"no baseline":     {Input{Head: measured(1, 1)}, "limits.compressed.growth", NotMeasured, Pass},
 		"no baseline yet": {Input{Head: noBlobs(1)}, "limits.unpacked.growth", NotMeasured, Pass},
 		"not comparable":  {Input{Head: measured(1, 1), State: BaselineNotComparable}, "limits.compressed.growth", NotMeasured, Pass},

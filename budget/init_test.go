@@ -38,7 +38,11 @@ func TestInit(t *testing.T) {
 		if img.ID != images[i].ID || img.Base != images[i].Base && img.ID != "12" || img.Ref != images[i].Ref {
 			t.Errorf("got %q %q %q, want %+v", img.ID, img.Ref, img.Base, images[i])
 		}
-		measured := &footprint.Image{Metrics: images[i].Metrics}
+		m := images[i].Metrics
+		measured := &footprint.Image{Metrics: m, Layers: make([]footprint.Layer, m.Layers)}
+		for i := range measured.Layers {
+			measured.Layers[i] = footprint.Layer{Index: i, Has: m.Has, CompressedEstimated: m.CompressedEstimated}
+		}
 		v := img.Evaluate(Input{Head: measured, Base: measured})
 		for _, c := range v.Checks {
 			if c.Status != Pass && img.ID != "null" {

@@ -185,11 +185,25 @@ func TestHostileLayouts(t *testing.T) {
 		change func(*testing.T, string)
 		want   string
 	}{
-		"link outside": {replace(func(t *testing.T, p string) { must(t, os.Symlink(outside, p)) }), "escapes"},
-		"directory":    {replace(func(t *testing.T, p string) { must(t, os.Mkdir(p, 0o755)) }), "not a regular file"},
-		"missing":      {replace(func(*testing.T, string) {}), "is missing, so the image is incomplete"},
-		"cut":          {func(t *testing.T, dir string) { must(t, os.Truncate(filepath.Join(dir, blob), 1000)) }, "ends after 1000 of"},
-		"no index":     {func(t *testing.T, dir string) { must(t, os.Remove(filepath.Join(dir, "index.json"))) }, "not an OCI layout"},
+		"link outside": {replace(func(t *testing.T, p string) { must(t, os.Symlink(outside, p)) }), "reading layer 0: blobs/sha256/" + hex + " is a link that leads out of the layout; save the image again"},
+		"link outside, config": {func(t *testing.T, dir string) {
+			p := filepath.Join(dir, blobPath(f.config))
+			must(t, os.Remove(p))
+			must(t, os.Symlink(outside, p))
+		}, "reading config: " + blobPath(f.config) + " is a link that leads out of the layout; save the image again"},
+		"index is a link": {func(t *testing.T, dir string) {
+			p := filepath.Join(dir, "index.json")
+			must(t, os.Remove(p))
+			must(t, os.Symlink("../index.json", p))
+		}, "reading index.json: index.json is a link that leads out of the layout; save the image again"},
+		"folder outside": {func(t *testing.T, dir string) {
+			must(t, os.RemoveAll(filepath.Join(dir, "blobs")))
+			must(t, os.Symlink(filepath.Dir(outside), filepath.Join(dir, "blobs")))
+		}, "is a link that leads out of the layout; save the image again"},
+		"directory": {replace(func(t *testing.T, p string) { must(t, os.Mkdir(p, 0o755)) }), "not a regular file"},
+		"missing":   {replace(func(*testing.T, string) {}), "is missing, so the image is incomplete"},
+		"cut":       {func(t *testing.T, dir string) { must(t, os.Truncate(filepath.Join(dir, blob), 1000)) }, "ends after 1000 of"},
+		"no index":  {func(t *testing.T, dir string) { must(t, os.Remove(filepath.Join(dir, "index.json"))) }, "not an OCI layout"},
 		"index is no JSON": {func(t *testing.T, dir string) {
 			must(t, os.WriteFile(filepath.Join(dir, "index.json"), []byte("x"), 0o644))
 		}, "not an OCI index"},

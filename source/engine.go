@@ -156,6 +156,9 @@ func (e *engine) inspect(ctx context.Context, want platform) (*Image, error) {
 	if err != nil {
 		return nil, e.explain(ctx, err)
 	}
+	if err := checkPlatform(got.Os, got.Architecture, got.Variant); err != nil {
+		return nil, fmt.Errorf("opening docker-daemon:%s: %w", e.name, err)
+	}
 	have := newPlatform(got.Os, got.Architecture, got.Variant)
 	if !want.zero() && !want.matches(have) {
 		return nil, fmt.Errorf("opening docker-daemon:%s: %w", e.name, &wrongPlatformError{want, have})

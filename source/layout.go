@@ -37,12 +37,26 @@ func (l *layoutDir) file(name string) (*os.File, error) {
 	// Looking before opening keeps a named pipe from blocking.
 	st, err := l.root.Stat(name)
 	if err != nil {
-		return nil, err
+		return nil, layoutCause(name, err)
 	}
 	if !st.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file", name)
+		return nil, fmt.Errorf("%s is not a regular file; save the image again", name)
 	}
-	return l.root.Open(name)
+	f, err := l.root.Open(name)
+	if err != nil {
+		return nil, layoutCause(name, err)
+	}
+	return f, nil
+}
+
+// layoutCause words why a file cannot be opened. What os.Root says of a link
+// that it does not follow has no name to compare with.
+func layoutCause(name string, err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) && p.Err.Error() == "path escapes from parent" {
+		return fmt.Errorf("%s is a link that leads out of the layout; save the image again", name)
+	}
+	return err
 }
 
 func (l *layoutDir) document(name string, limit int64) ([]byte, error) {

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"sort"
@@ -12,20 +13,47 @@ import (
 // platform is what an image runs on, with variants that mean "plain" dropped.
 type platform struct{ os, arch, variant string }
 
+// unknownPlatform is how a platform prints of which nothing is known.
+const unknownPlatform = "unknown/unknown"
+
+// CheckPlatform returns an error that wraps ErrUsage if s is neither empty nor
+// OS/ARCH or OS/ARCH/VARIANT, in lower case.
+func CheckPlatform(s string) error {
+	_, err := parsePlatform(s)
+	return err
+}
+
 func parsePlatform(s string) (platform, error) {
 	if s == "" {
 		return platform{}, nil
 	}
 	parts := strings.Split(s, "/")
 	if len(parts) < 2 || len(parts) > 3 {
-		return platform{}, fmt.Errorf("parsing platform %.60q: write it as OS/ARCH or OS/ARCH/VARIANT, such as linux/amd64", s)
+		return platform{}, usageError("parsing platform %.60q: write it as OS/ARCH or OS/ARCH/VARIANT, such as linux/amd64", s)
 	}
 	for _, p := range parts {
-		if p == "" || strings.Trim(p, "abcdefghijklmnopqrstuvwxyz0123456789._-") != "" {
-			return platform{}, fmt.Errorf("parsing platform %.60q: write it as OS/ARCH or OS/ARCH/VARIANT in lower case, such as linux/amd64", s)
+		if p == "" || !plainWord(p) {
+			return platform{}, usageError("parsing platform %.60q: write it as OS/ARCH or OS/ARCH/VARIANT in lower case, such as linux/amd64", s)
 		}
 	}
 	return newPlatform(parts[0], parts[1], strings.Join(parts[2:], "")), nil
+}
+
+// plainWord reports whether s is empty or a word as the names of systems and
+// architectures are. Platforms go into reports and runner logs as they are.
+func plainWord(s string) bool {
+	const longest = 64
+	return len(s) <= longest && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789._-") == ""
+}
+
+// checkPlatform refuses names of an image or index that are no plain words.
+func checkPlatform(os, arch, variant string) error {
+	for _, s := range []string{os, arch, variant} {
+		if !plainWord(s) {
+			return fmt.Errorf("its platform holds %.60q, which is not a word of a-z, 0-9, '.', '_' and '-'; build the image again for a platform such as linux/amd64", s)
+		}
+	}
+	return nil
 }
 
 // newPlatform drops the variant that every machine of the architecture has.
@@ -42,7 +70,7 @@ func newPlatform(os, arch, variant string) platform {
 func (p platform) zero() bool { return p == platform{} }
 
 func (p platform) String() string {
-	s := p.os + "/" + p.arch
+	s := cmp.Or(p.os, "unknown") + "/" + cmp.Or(p.arch, "unknown")
 	if p.variant != "" {
 		s += "/" + p.variant
 	}

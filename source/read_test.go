@@ -7,12 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -282,5 +284,69 @@ func TestRetryWaitsEndWithTheContext(t *testing.T) {
 	}
 	if err := waitOnTimer(t.Context(), time.Nanosecond); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestLayersAreReadInParallel has a registry that keeps back the first layer
+// until a second one is asked for.
+func TestLayersAreReadInParallel(t *testing.T) {
+	t.Parallel()
+	f := mixedFixture(t)
+	layers := map[string]bool{}
+	for _, l := range f.layers {
+		layers["/v2/app/blobs/"+sum(l.stored)] = true
+	}
+	for _, workers := range []int{0, 2} {
+		var asked atomic.Int32
+		second := make(chan struct{})
+		host, _ := gated(t, func(_ http.ResponseWriter, r *http.Request, _ int) bool {
+			if !layers[r.URL.Path] {
+				return false
+			}
+			switch asked.Add(1) {
+			case 1:
+				select {
+				case <-second:
+				case <-r.Context().Done():
+				}
+			case 2:
+				close(second)
+			}
+			return false
+		})
+		f.push(t, host, "app", "1")
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		img, err := New(Config{}).Open(ctx, host+"/app:1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := readAll(ctx, img, ReadOptions{Workers: workers})
+		if err != nil {
+			t.Fatalf("%d workers read one layer at a time: %v", workers, err)
+		}
+		for i, l := range f.layers {
+			if !bytes.Equal(got[i], l.plain) {
+				t.Errorf("layer %d differs", i)
+			}
+		}
+	}
+}
+
+// TestDefaultLimits has the values that Limits names. README and flags repeat
+// the largest of them.
+func TestDefaultLimits(t *testing.T) {
+	t.Parallel()
+	want := Limits{MaxManifest: 8_388_608, MaxConfig: 8_388_608, MaxUnpacked: 68_719_476_736, MaxEntries: 100_000}
+	if diff := cmp.Diff(want, New(Config{}).cfg.Limits); diff != "" {
+		t.Error(diff)
+	}
+	mine := Limits{MaxManifest: 1, MaxConfig: 2, MaxUnpacked: 3, MaxEntries: 4}
+	if diff := cmp.Diff(mine, New(Config{Limits: mine}).cfg.Limits); diff != "" {
+		t.Error(diff)
+	}
+	img := openLayout(t, mixedFixture(t), Config{})
+	if img.limits != want {
+		t.Errorf("an image is read within %+v", img.limits)
 	}
 }

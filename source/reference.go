@@ -23,6 +23,9 @@ const (
 	kindDockerArchive kind = "docker-archive"
 	// kindArchive is a file whose content says which archive it is.
 	kindArchive kind = "archive"
+	// kindBare is a word that names a file, if there is one, or else a
+	// registry's image.
+	kindBare kind = "bare"
 )
 
 // reference is a parsed image reference.
@@ -36,32 +39,75 @@ type reference struct {
 // parseReference reads the forms that Open lists. It looks at the file system,
 // because a path may hold colons and a bare word may be a path.
 func parseReference(ref string) (reference, error) {
+	k, rest, err := splitReference(ref)
+	if err != nil {
+		return reference{}, err
+	}
+	switch k {
+	case kindRegistry:
+		return registryReference(rest, false)
+	case kindEngine:
+		return engineReference(rest)
+	case kindLayout, kindOCIArchive, kindDockerArchive:
+		return fileReference(k, rest)
+	case kindArchive:
+		return pathReference(rest)
+	}
+	if mayBePath(rest) && isImagePath(rest) {
+		return pathReference(rest)
+	}
+	return registryReference(rest, true)
+}
+
+// CheckReference returns an error that wraps ErrUsage if ref is misspelled. It
+// looks at the spelling alone and does no I/O, so a bare word that is no
+// registry's name passes: it may be a file's, and only Open finds out.
+func CheckReference(ref string) error {
+	k, rest, err := splitReference(ref)
+	switch {
+	case err != nil:
+	case k == kindEngine:
+		_, err = engineReference(rest)
+	case k == kindRegistry, k == kindBare && !mayBePath(rest):
+		_, err = registryReference(rest, false)
+	}
+	return err
+}
+
+// splitReference tells the form that ref has, by its spelling, and what follows
+// the form's prefix.
+func splitReference(ref string) (kind, string, error) {
 	if strings.ContainsFunc(ref, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		return reference{}, errors.New("parsing image reference: it holds a control character")
+		return "", "", usageError("parsing image reference: it holds a control character")
 	}
 	prefix, rest, found := strings.Cut(ref, ":")
 	if found {
 		switch k := kind(prefix); k {
 		case "docker":
 			if after, ok := strings.CutPrefix(rest, "//"); ok {
-				return registryReference(after, false)
+				return kindRegistry, after, nil
 			}
 		case kindEngine:
-			return engineReference(rest)
+			return k, rest, nil
 		case kindLayout, kindOCIArchive, kindDockerArchive:
-			return fileReference(k, rest)
+			if rest == "" {
+				return "", "", usageError("parsing image reference: it has no path; write %s:PATH", k)
+			}
+			return k, rest, nil
 		}
 	}
 	switch {
 	case ref == "":
-		return reference{}, errors.New("parsing image reference: it is empty; give a name such as alpine:3.20, or docker-daemon:NAME, oci:DIR or docker-archive:FILE")
+		return "", "", usageError("parsing image reference: it is empty; give a name such as alpine:3.20, or docker-daemon:NAME, oci:DIR or docker-archive:FILE")
 	case strings.HasPrefix(ref, "/"), strings.HasPrefix(ref, "./"), strings.HasPrefix(ref, "../"), ref == ".", ref == "..":
-		return pathReference(ref)
-	case isImagePath(ref):
-		return pathReference(ref)
+		return kindArchive, ref, nil
 	}
-	return registryReference(ref, true)
+	return kindBare, ref, nil
 }
+
+// mayBePath reports whether a bare word can be a file's name. A URL is one that
+// was pasted where an image's name belongs.
+func mayBePath(s string) bool { return !strings.Contains(s, "://") }
 
 // isImagePath reports whether a name that could also be a registry's is a file,
 // or a directory that holds an OCI layout: a folder that happens to be called
@@ -79,8 +125,14 @@ func isImagePath(s string) bool {
 }
 
 func registryReference(s string, bare bool) (reference, error) {
-	if _, err := name.ParseReference(s); err != nil {
-		return reference{}, fmt.Errorf("parsing image reference %q: it is not NAME[:TAG|@DIGEST] in lower case; local images are written docker-daemon:NAME, oci:DIR, oci-archive:FILE or docker-archive:FILE", withoutUserinfo(s))
+	n, err := name.ParseReference(s)
+	if err != nil {
+		return reference{}, usageError("parsing image reference %q: it is not NAME[:TAG|@DIGEST] in lower case; local images are written docker-daemon:NAME, oci:DIR, oci-archive:FILE or docker-archive:FILE", withoutUserinfo(s))
+	}
+	if d, ok := n.(name.Digest); ok {
+		if _, err := digestHex(d.DigestStr()); err != nil {
+			return reference{}, usageError("parsing image reference: %v", err)
+		}
 	}
 	return reference{kind: kindRegistry, name: s, bare: bare}, nil
 }
@@ -92,7 +144,7 @@ func engineReference(s string) (reference, error) {
 		return reference{kind: kindEngine, name: s}, nil
 	}
 	if _, err := name.ParseReference(s); err != nil {
-		return reference{}, fmt.Errorf("parsing image reference %q: after docker-daemon: comes NAME[:TAG|@DIGEST] or an image ID", withoutUserinfo(s))
+		return reference{}, usageError("parsing image reference %q: after docker-daemon: comes NAME[:TAG|@DIGEST] or an image ID", withoutUserinfo(s))
 	}
 	return reference{kind: kindEngine, name: s}, nil
 }
@@ -100,9 +152,6 @@ func engineReference(s string) (reference, error) {
 // fileReference splits PATH[:NAME]. The first colon whose left side exists
 // splits, so that a path with a colon in it can be named.
 func fileReference(k kind, s string) (reference, error) {
-	if s == "" {
-		return reference{}, fmt.Errorf("parsing image reference: a path must follow %s:", k)
-	}
 	if exists(s) {
 		return reference{kind: k, path: s}, nil
 	}

@@ -60,7 +60,7 @@ func TestReferences(t *testing.T) {
 		"":                      "it is empty",
 		"Alpine":                "lower case",
 		"docker-archive:b.tar":  "no such file or directory",
-		"docker-archive:":       "a path must follow",
+		"docker-archive:":       "it has no path; write docker-archive:PATH",
 		"./b.tar":               "no such file or directory",
 		"/no/where":             "no such file or directory",
 		"a\nb":                  "control character",

@@ -166,11 +166,6 @@ func (o *Opener) openRegistry(ctx context.Context, ref reference, want platform)
 	if err != nil {
 		return nil, fmt.Errorf("parsing image reference %q", withoutUserinfo(ref.name))
 	}
-	if d, ok := n.(name.Digest); ok {
-		if _, err := digestHex(d.DigestStr()); err != nil {
-			return nil, fmt.Errorf("parsing image reference: %w", err)
-		}
-	}
 	r := &registryImage{ref: ref, limits: o.cfg.Limits, wait: o.cfg.Wait}
 	if r.repo, err = o.registries.repository(ctx, n.Context()); err != nil {
 		return nil, r.explain(ctx, n.Context(), err)

@@ -90,6 +90,11 @@ func (r *resolver) among(ctx context.Context, all []v1.Descriptor) (*resolved, e
 	for _, d := range all {
 		if !attests(d) {
 			images = append(images, d)
+			if p := d.Platform; p != nil {
+				if err := checkPlatform(p.OS, p.Architecture, p.Variant); err != nil {
+					return nil, fmt.Errorf("reading index: manifest %s: %w", d.Digest, err)
+				}
+			}
 		}
 	}
 	if len(images) == 0 {
@@ -168,6 +173,9 @@ func parseConfig(raw []byte) (*v1.ConfigFile, error) {
 	cfg, err := v1.ParseConfigFile(bytes.NewReader(raw))
 	if err != nil {
 		return nil, fmt.Errorf("reading config: it is not a JSON image config (%w)", err)
+	}
+	if err := checkPlatform(cfg.OS, cfg.Architecture, cfg.Variant); err != nil {
+		return nil, fmt.Errorf("reading config: %w", err)
 	}
 	for i, id := range cfg.RootFS.DiffIDs {
 		if _, err := digestHex(id.String()); err != nil {

@@ -16,6 +16,7 @@ package source
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -27,6 +28,15 @@ import (
 // ErrNotFound is wrapped by errors that say that the source was reached and
 // does not hold the image: no such tag, digest, file or engine image.
 var ErrNotFound = errors.New("image not found")
+
+// ErrUsage is wrapped by errors that say that a reference or a platform is not
+// written as one: nothing was looked for, and trying again is no use.
+var ErrUsage = errors.New("bad reference or platform")
+
+// usageError is an ErrUsage with a text of its own.
+func usageError(format string, args ...any) error {
+	return &explained{msg: fmt.Sprintf(format, args...), is: ErrUsage}
+}
 
 // Config says how images are reached. The zero value reads anonymously, from
 // the default engine socket, within the default limits.
@@ -103,6 +113,19 @@ func New(cfg Config) *Opener {
 	return &Opener{cfg: cfg, registries: newRegistries(cfg)}
 }
 
+// On returns an Opener that differs from o in the platform it looks for alone,
+// written as in Config; it shares o's registry tokens and connections. The
+// platform may be an Image's: unknown/unknown asks for none, as "" does. A
+// mistake in it is reported by Open.
+func (o *Opener) On(platform string) *Opener {
+	if platform == unknownPlatform {
+		platform = ""
+	}
+	cfg := o.cfg
+	cfg.Platform = platform
+	return &Opener{cfg: cfg, registries: o.registries}
+}
+
 // Open finds the image that ref names and reads its manifest and config, and no
 // layer. The caller closes the image. The forms of ref are those of skopeo, and
 // bare names and paths:
@@ -114,8 +137,13 @@ func New(cfg Config) *Opener {
 //	docker-archive:FILE[:NAME]           what docker save writes
 //	PATH[:NAME]                          any of the last three, told by content
 //
-// The archives may be compressed as a whole with gzip or zstd. An error that
-// says the image is not there wraps ErrNotFound.
+// The archives may be compressed as a whole with gzip or zstd.
+//
+// An error that says the image is not there wraps ErrNotFound; one that says the
+// reference or the platform is misspelled wraps ErrUsage; the context's wraps
+// that. All others say that the source cannot be reached or refused, that the
+// image has no such platform, or that what the source holds is no image, is
+// damaged, or exceeds a limit.
 func (o *Opener) Open(ctx context.Context, ref string) (*Image, error) {
 	want, err := parsePlatform(o.cfg.Platform)
 	if err != nil {
@@ -151,7 +179,7 @@ func (o *Opener) Open(ctx context.Context, ref string) (*Image, error) {
 type Image struct {
 	Reference    string // as given to Open
 	Source       string // "registry", "docker-daemon", "oci", "oci-archive" or "docker-archive"
-	Platform     string // OS/ARCH or OS/ARCH/VARIANT, as the config says
+	Platform     string // OS/ARCH or OS/ARCH/VARIANT, as the config says, with "unknown" for what it does not say; in a-z 0-9 . _ - alone
 	Digest       string // of the manifest; "" where the source has none; an engine may tell it only in Read
 	ConfigDigest string // of the config; an engine may tell it only in Read
 	// RepoDigests are the NAME@DIGEST under which an engine knows the image;

@@ -332,6 +332,7 @@ func (s *snapshot) image() (*Image, error) {
 
 func (s *snapshot) layers(img *Image, check *checker) {
 	var sum Bytes
+	estimated := false
 	for i, l := range s.Layers {
 		if l.Index != i {
 			check.fail("layer %d is called %d", i, l.Index)
@@ -346,6 +347,7 @@ func (s *snapshot) layers(img *Image, check *checker) {
 		if l.Compressed != nil {
 			out.Compressed, out.CompressedEstimated, out.Has = *l.Compressed, l.CompressedEstimated, HasCompressed
 			sum += check.size("layers", out.Compressed)
+			estimated = estimated || out.CompressedEstimated
 		}
 		switch {
 		case l.Unpacked != nil && l.Wasted != nil && l.Files != nil:
@@ -361,6 +363,9 @@ func (s *snapshot) layers(img *Image, check *checker) {
 		}
 		check.size("layers", sum)
 		img.Layers = append(img.Layers, out)
+	}
+	if img.Metrics.Has&HasCompressed != 0 && img.Metrics.CompressedEstimated != estimated {
+		check.fail("the compressed sizes of the layers and of the image are not estimates alike")
 	}
 }
 

@@ -152,6 +152,8 @@ func TestSnapshotRefuses(t *testing.T) {
 		"relative dir":       {swap(`"path": "/etc"`, `"path": "etc"`), "not in order"},
 		"dir with ..":        {swap(`"path": "/etc"`, `"path": "/etc/../etd"`), "not in order"},
 		"method":             {swap(`"estimate by gzip level 6"`, `"manifest"`), "compressed_by"},
+		"estimate unmarked":  {swap(`"compressed": 9000000, "compressed_estimated": true`, `"compressed": 9000000, "compressed_estimated": false`), "not estimates alike"},
+		"estimate marked":    {strings.Replace(strings.Replace(good, `"estimate by gzip level 6"`, `"manifest"`, 1), `"compressed": 39040000, "compressed_estimated": true`, `"compressed": 39040000, "compressed_estimated": false`, 1), "not estimates alike"},
 		"line numbers":       {swap(`"start": 7`, `"start": 70`), "lines 70 to 9"},
 		"bad quoting":        {swap(`{"quoted": "/app/caf\\xe9"}`, `{"quoted": "/app/caf\\q"}`), edited},
 		"too large":          {good + strings.Repeat(" ", MaxSnapshot), "larger than"},

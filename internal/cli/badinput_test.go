@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -59,7 +60,7 @@ func TestTruncatedArchive(t *testing.T) {
 	must(t, err)
 	for _, cut := range []int{0, 10, 512, 2000, len(whole) / 2, len(whole) - 2000} {
 		write(t, path, string(whole[:cut]))
-		fails(t, ExitUnmeasured, "image-budget: ", "inspect", path)
+		fails(t, ExitUnmeasured, map[bool]string{true: "archive", false: "cut off"}[cut < 10_000], "inspect", path)
 	}
 }
 
@@ -262,17 +263,29 @@ func TestBadBaselines(t *testing.T) {
 				t.Fatal("the case changes nothing")
 			}
 			bad := write(t, filepath.Join(t.TempDir(), "baseline.json"), tt.text)
-			fails(t, ExitUnmeasured, tt.want, "check", "web="+ref, "--baseline", "file:"+bad)
+			// What needs no baseline is reported all the same.
+			r := invoke(t, nil, "check", "web="+ref, "--baseline", "file:"+bad, "--format", "json")
+			r.want(t, ExitUnmeasured, tt.want, `"not-comparable"`)
+			if strings.Count(r.stderr, "\n") != 1 {
+				t.Errorf("not one clear message:\n%s", r.stderr)
+			}
 		})
 	}
 	t.Run("another platform", func(t *testing.T) {
 		t.Parallel()
 		other := strings.ReplaceAll(string(good), "linux/amd64", "linux/arm64")
 		bad := write(t, filepath.Join(t.TempDir(), "baseline.json"), other)
-		r := invoke(t, nil, "check", "web="+ref, "--baseline", "file:"+bad)
-		r.want(t, ExitOK, "linux/arm64")
-		if strings.Contains(r.stdout, "−") || strings.Contains(r.stdout, "+") && strings.Contains(r.stdout, "%") && strings.Contains(r.stdout, "→") {
-			t.Errorf("it was compared all the same:\n%s", r.stdout)
+		fails := invoke(t, nil, "check", "web="+ref, "--baseline", "file:"+bad, "--format", "json")
+		fails.want(t, ExitUnmeasured, "linux/arm64", "save one for linux/amd64")
+		var rep struct {
+			Images []struct {
+				Baseline struct{ Status string }
+				Delta    any
+			}
+		}
+		must(t, json.Unmarshal([]byte(fails.stdout), &rep))
+		if img := rep.Images[0]; img.Baseline.Status != "not-comparable" || img.Delta != nil {
+			t.Errorf("it was compared all the same: %+v", img)
 		}
 	})
 }

@@ -41,7 +41,7 @@ Without an IMAGE, every image of the budget file is meant.`)
 	if set.baseline == "" || set.baseline == "none" {
 		return usagef("baseline", "no baseline is named: give --baseline file:PATH, or write it into %s", *f.config)
 	}
-	m, err := c.measurer(f.measureFlags, set.refs())
+	m, err := c.measurer(f.measureFlags, set.refs(), len(set.images) > 1)
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (c *Command) saveBaselines(ctx context.Context, m *measurer, set *budgetSet
 		if head.Metrics.Has&footprint.HasCompressed == 0 {
 			figure, size = "unpacked", head.Metrics.Unpacked
 		}
-		if _, err := fmt.Fprintf(c.Stdout, "saved %s (%s) to %s: %s %s in %d layers\n", img.ID, head.Platform, set.baseline, size, figure, len(head.Layers)); err != nil {
+		if err := c.say("saved %s (%s) to %s: %s %s in %d layers", img.ID, head.Platform, set.baseline, size, figure, len(head.Layers)); err != nil {
 			return err
 		}
 	}

@@ -55,6 +55,15 @@ more than 5% and 1 MB over the baseline is a warning.`)
 }
 
 func (c *Command) check(ctx context.Context, args []string) error {
+	err := c.runCheck(ctx, args)
+	var said *verdictError
+	if err != nil && !errors.As(err, &said) {
+		c.failedOutputs(err)
+	}
+	return err
+}
+
+func (c *Command) runCheck(ctx context.Context, args []string) error {
 	fs, f := c.checkFlags()
 	if err := fs.inputs(); err != nil {
 		return err
@@ -66,6 +75,7 @@ func (c *Command) check(ctx context.Context, args []string) error {
 	if err := c.protect(f); err != nil {
 		return err
 	}
+	f.measureFlags.token = *f.token
 	if _, err := f.files(); err != nil {
 		return err
 	}
@@ -73,32 +83,43 @@ func (c *Command) check(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	m, err := c.measurer(f.measureFlags, set.refs())
+	m, err := c.measurer(f.measureFlags, set.refs(), len(set.images) > 1 || strings.HasPrefix(set.baseline, "image:"))
 	if err != nil {
 		return err
 	}
 	defer m.close()
+	if set.baseline != "" && set.baseline != "none" {
+		// A mistake in it is found before anything is measured.
+		if _, err := c.openStore(m, set.baseline, want{}); err != nil {
+			return err
+		}
+	}
 	rep := &report.Report{Kind: report.Check, Tool: Tool(), Run: c.run(set), Notes: set.notes}
 	var failures []error
 	for _, img := range set.images {
 		one, err := c.checkImage(ctx, m, set, img)
+		if ctx.Err() != nil {
+			// An interrupted run has nothing to say about any image.
+			return ctx.Err()
+		}
+		if one != nil {
+			rep.Images = append(rep.Images, *one)
+			rep.Status = rep.Status.Worse(one.Verdict.Status)
+		}
 		if err != nil {
 			failures = append(failures, fmt.Errorf("%s: %w", img.ID, err))
-			continue
 		}
-		rep.Images = append(rep.Images, *one)
-		rep.Status = rep.Status.Worse(one.Verdict.Status)
+		if err != nil && one == nil {
+			rep.Unmeasured = append(rep.Unmeasured, report.Unmeasured{Name: img.ID, Reason: err.Error()})
+		}
 	}
 	m.finish(rep)
-	if len(rep.Images) > 0 {
-		if err := c.deliver(ctx, rep, f); err != nil {
-			failures = append(failures, err)
-		}
-	} else {
-		c.failedOutputs()
+	if err := c.deliver(ctx, rep, f, set); err != nil {
+		failures = append(failures, err)
 	}
+	// A 1 is a verdict on everything that was asked for; without one of the
+	// figures there is none, whatever the others say.
 	if err := errors.Join(failures...); err != nil {
-		c.failedOutputs()
 		return err
 	}
 	return verdict(rep.Status, f.failOn.value)
@@ -184,7 +205,7 @@ func (c *Command) loadBudget(f *checkFlags, images []string) (*budgetSet, error)
 func (s *budgetSet) choose(names []string) error {
 	if len(names) == 0 {
 		if len(s.images) == 0 {
-			return usagef("check", "there is no image to check: name one, or write a %s", budget.DefaultName)
+			return usagef("", "there is no image: name one, or write a %s (in a workflow, actions/checkout must run first)", budget.DefaultName)
 		}
 		return nil
 	}
@@ -235,30 +256,49 @@ func (s *budgetSet) pick(arg string, known map[string]budget.Image) (budget.Imag
 	return budget.Image{}, usagef("check", "%s has several images; say which of them %q is: NAME=%s with NAME one of %s", s.name, arg, arg, strings.Join(sortedKeys(known), ", "))
 }
 
-// checkImage measures one image and its baseline, and judges it.
+// checkImage measures one image and its baseline, and judges it. It returns
+// both an image and an error where the image was judged and the baseline could
+// not take part.
 func (c *Command) checkImage(ctx context.Context, m *measurer, set *budgetSet, img budget.Image) (*report.Image, error) {
 	w := want{
 		name: img.ID, ref: img.Ref, base: img.Base, files: img.NeedsFiles(), own: img.Base != "" || len(img.Own) > 0,
 		estimate: img.NeedsCompressed(), patterns: img.Patterns(),
 	}
-	base, info, err := c.loadBaseline(ctx, m, set, w)
+	opened, err := m.open(ctx, w)
 	if err != nil {
 		return nil, err
 	}
-	if base != nil {
+	defer opened.Close()
+	// The baseline is that of the platform that was chosen.
+	w.platform = opened.Platform
+	base, info, err := c.loadBaseline(ctx, m, set, w)
+	var trouble error
+	var wrong *usageError
+	switch {
+	case errors.As(err, &wrong) || ctx.Err() != nil:
+		return nil, err
+	case err != nil:
+		// The image is measured and reported all the same; what needs no
+		// baseline is judged.
+		trouble = err
+		if errors.Is(err, baseline.ErrPlatform) {
+			trouble = fmt.Errorf("%s %w; save one for %s, or check another platform", set.baseline, err, opened.Platform)
+		}
+		info.Status, info.Reason = string(budget.BaselineNotComparable), trouble.Error()
+	case base != nil:
 		w.blobs = knownBlobs(base)
 	}
-	head, err := m.measure(ctx, w)
+	head, err := m.scan(ctx, opened, w)
 	if err != nil {
 		return nil, err
 	}
 	if base != nil {
-		if base, err = m.sameMethod(ctx, set, w, base, head); err != nil {
+		if base, head, err = m.alike(ctx, set, w, opened, base, head); err != nil {
 			return nil, err
 		}
 	}
 	out := &report.Image{Head: head, Base: base, Baseline: info, LargestFiles: report.Largest(head.Files, report.MaxLargest)}
-	in := budget.Input{Head: head, State: budget.BaselineState(info.Status), Now: c.Now()}
+	in := budget.Input{Head: head, State: budget.BaselineState(info.Status), Reason: info.Reason, Now: c.Now()}
 	if base != nil {
 		if reason := footprint.Comparable(base, head); reason != "" {
 			out.Baseline.Status, out.Baseline.Reason = string(budget.BaselineNotComparable), reason
@@ -272,38 +312,54 @@ func (c *Command) checkImage(ctx context.Context, m *measurer, set *budgetSet, i
 		}
 	}
 	out.Verdict = img.Evaluate(in)
-	return out, nil
+	return out, trouble
 }
 
-// sameMethod measures a baseline image anew where its blobs are known and those
+// alike brings two images to figures that compare, and that explain.
+//
+// Where the baseline can be measured anew and its blobs are known while those
 // of the image to check are not, as when a pull request builds in the engine
-// what the main branch has pushed. Then layers that both have keep the size of
-// their blob, and the others are estimated on both sides.
-func (m *measurer) sameMethod(ctx context.Context, set *budgetSet, w want, base, head *footprint.Image) (*footprint.Image, error) {
+// what the main branch has pushed, layers that both have keep the size of their
+// blob, and the others are estimated on both sides. Where only one side has the
+// figures of files, the other is read as well: layers that both have are known
+// by then, so the cost is that of what changed.
+func (m *measurer) alike(ctx context.Context, set *budgetSet, w want, opened *source.Image, base, head *footprint.Image) (*footprint.Image, *footprint.Image, error) {
 	ref, measurable := strings.CutPrefix(set.baseline, "image:")
-	if !measurable || !head.Metrics.CompressedEstimated || base.Metrics.CompressedEstimated || base.Platform != head.Platform {
-		return base, nil
-	}
-	shared, inHead := map[string]footprint.Bytes{}, map[string]bool{}
-	for _, l := range head.Layers {
-		inHead[l.DiffID] = true
-	}
-	for id, size := range knownBlobs(base) {
-		if inHead[id] {
-			shared[id] = size
+	has := func(img *footprint.Image, what footprint.Has) bool { return img.Metrics.Has&what != 0 }
+	again := w
+	again.ref, again.blobs = ref, nil
+	again.likeEstimate = head.Metrics.CompressedEstimated && has(base, footprint.HasCompressed) && !footprint.SameMethod(base, head, false)
+	again.files = w.files || has(head, footprint.HasFiles) && !has(base, footprint.HasFiles)
+	reread := again.likeEstimate || again.files && !has(base, footprint.HasFiles)
+	var err error
+	switch {
+	case m.flags.detail.value == "manifest":
+	case measurable && reread:
+		if again.likeEstimate {
+			again.blobs = sharedBlobs(base, head)
+		}
+		if base, err = m.measure(ctx, again); err != nil {
+			return nil, nil, err
+		}
+	case has(base, footprint.HasFiles) && !has(head, footprint.HasFiles) && !has(base, head.Metrics.Has):
+		w.files = true
+		if head, err = m.scan(ctx, opened, w); err != nil {
+			return nil, nil, err
 		}
 	}
-	w.ref, w.blobs, w.likeEstimate = ref, shared, true
-	again, err := m.measure(ctx, w)
-	if err != nil {
-		return nil, err
+	footprint.Align(base, head)
+	return base, head, nil
+}
+
+// sharedBlobs are the sizes of blobs of base for layers that head has too.
+func sharedBlobs(base, head *footprint.Image) map[string]footprint.Bytes {
+	known, shared := knownBlobs(base), map[string]footprint.Bytes{}
+	for _, l := range head.Layers {
+		if size, ok := known[l.DiffID]; ok {
+			shared[l.DiffID] = size
+		}
 	}
-	// Even where nothing was left to estimate, it is the same method by now.
-	again.Metrics.CompressedEstimated, again.EstimatedBy = true, head.EstimatedBy
-	if again.Own != nil && head.Own != nil {
-		again.Own.CompressedEstimated = head.Own.CompressedEstimated
-	}
-	return again, nil
+	return shared
 }
 
 // knownBlobs are the sizes of blobs that a baseline knows by diffID.
@@ -328,10 +384,13 @@ func (c *Command) loadBaseline(ctx context.Context, m *measurer, set *budgetSet,
 	if err != nil {
 		return nil, info, err
 	}
-	found, err := store.Load(ctx, baseline.Key{Image: w.name, Platform: *m.flags.platform})
+	found, err := store.Load(ctx, baseline.Key{Image: w.name, Platform: w.platform})
 	if errors.Is(err, baseline.ErrNotFound) {
 		info.Reason = err.Error()
 		return nil, info, nil
+	}
+	if errors.Is(err, baseline.ErrPlatform) {
+		return nil, info, err
 	}
 	if err != nil {
 		return nil, info, fmt.Errorf("loading the baseline %s: %w", set.baseline, err)

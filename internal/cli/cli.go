@@ -22,6 +22,7 @@ import (
 	"github.com/org/image-budget/internal/actions"
 	"github.com/org/image-budget/internal/escape"
 	"github.com/org/image-budget/internal/nearest"
+	"github.com/org/image-budget/source"
 )
 
 // The exit codes.
@@ -42,7 +43,6 @@ var version = ""
 
 // Command is one run of the program.
 type Command struct {
-	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	// Getenv returns a variable of the environment, "" if it is not set.
 	Getenv func(string) string
@@ -52,7 +52,9 @@ type Command struct {
 	Terminal func(io.Writer) (width int, ok bool)
 
 	runner actions.Runner
-	log    zerolog.Logger
+	// delivered says that the report of this run reached the runner's files.
+	delivered bool
+	log       zerolog.Logger
 	// notes go through the runner's log filter: nothing in them can become
 	// a command of the runner.
 	notes *actions.LogWriter
@@ -62,7 +64,7 @@ type Command struct {
 // ends it.
 func Exec(ctx context.Context) {
 	c := &Command{
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		Stdout: os.Stdout, Stderr: os.Stderr,
 		Getenv: os.Getenv, Now: time.Now, Terminal: terminalWidth,
 	}
 	os.Exit(c.Main(ctx, os.Args[1:]))
@@ -97,7 +99,7 @@ func (c *Command) Main(ctx context.Context, args []string) int {
 		level = zerolog.DebugLevel
 	}
 	c.log = zerolog.New(zerolog.ConsoleWriter{Out: c.notes, NoColor: true, PartsExclude: []string{zerolog.TimestampFieldName}}).Level(level)
-	err := c.dispatch(ctx, args)
+	err := c.recovered(ctx, args)
 	if err == nil {
 		return ExitOK
 	}
@@ -108,7 +110,7 @@ func (c *Command) Main(ctx context.Context, args []string) int {
 	if ctx.Err() != nil {
 		err = fmt.Errorf("interrupted: %w", context.Cause(ctx))
 	}
-	fmt.Fprintln(c.notes, "image-budget:", errorText(err))
+	c.complain(err)
 	var usage *usageError
 	if errors.As(err, &usage) {
 		if usage.command != "" {
@@ -117,6 +119,21 @@ func (c *Command) Main(ctx context.Context, args []string) int {
 		return ExitUsage
 	}
 	return ExitUnmeasured
+}
+
+// recovered runs a command; a defect of this program is no verdict either.
+func (c *Command) recovered(ctx context.Context, args []string) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			c.log.Debug().Msgf("%s", debug.Stack())
+			err = fmt.Errorf("internal error: %v; please report it, with the image if you can", r)
+		}
+	}()
+	return c.dispatch(ctx, args)
+}
+
+func (c *Command) complain(err error) {
+	fmt.Fprintln(c.notes, "image-budget:", errorText(err))
 }
 
 func (c *Command) dispatch(ctx context.Context, args []string) error {
@@ -168,6 +185,14 @@ type usageError struct {
 
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
+
+// usage marks an error about how a reference or platform is written.
+func usage(err error) error {
+	if errors.Is(err, source.ErrUsage) {
+		return &usageError{"", err}
+	}
+	return err
+}
 
 func usagef(command, format string, args ...any) error {
 	return &usageError{command, fmt.Errorf(format, args...)}

@@ -32,7 +32,7 @@ func invoke(t testing.TB, env map[string]string, args ...string) result {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	c := &Command{
-		Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr,
+		Stdout: &stdout, Stderr: &stderr,
 		Getenv:   func(name string) string { return env[name] },
 		Now:      func() time.Time { return time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC) },
 		Terminal: func(io.Writer) (int, bool) { return 0, false },
@@ -174,7 +174,7 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"chek"}, `did you mean "check"?`},
 		{[]string{"check", "--confg", "x"}, `did you mean "config"?`},
 		{[]string{"check", "--fail-on", "errror"}, `did you mean "error"?`},
-		{[]string{"check"}, "no image to check"},
+		{[]string{"check"}, "there is no image"},
 		{[]string{"check", "--config", "/nonexistent/budget.yml"}, "there is no budget file"},
 		{[]string{"check", "x", "--output", "jsno=x"}, `did you mean "json"?`},
 		{[]string{"check", "x", "--output", "x"}, "FORMAT=FILE"},

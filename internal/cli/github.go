@@ -16,6 +16,7 @@ import (
 	"github.com/org/image-budget/footprint"
 	"github.com/org/image-budget/ghcomment"
 	"github.com/org/image-budget/internal/actions"
+	"github.com/org/image-budget/internal/escape"
 	"github.com/org/image-budget/report"
 )
 
@@ -35,9 +36,11 @@ func (c *Command) protect(f *checkFlags) error {
 	if *f.verbose {
 		c.log = c.log.Level(zerolog.DebugLevel)
 	}
-	commands := actions.NewCommands(c.Stdout, c.runner)
+	// Standard output may be a report that somebody keeps. The runner reads
+	// commands on standard error as well, and masks GITHUB_TOKEN by itself.
+	commands := actions.NewCommands(c.Stderr, c.runner)
 	return errors.Join(
-		commands.AddMask(*f.token, c.Getenv("GITHUB_TOKEN")),
+		commands.AddMask(*f.token),
 		commands.MaskLogin(*f.username, *f.passwd),
 		commands.MaskLogin(*f.username, c.Getenv("IMAGE_BUDGET_REGISTRY_PASSWORD")),
 	)
@@ -79,20 +82,21 @@ func (c *Command) event() (ghcomment.Event, error) {
 // deliver brings a report to everyone who waits for it. What is local goes
 // first: files, log, outputs, summary, annotations. Only then is anything
 // posted, and whether that works changes nothing about the verdict.
-func (c *Command) deliver(ctx context.Context, r *report.Report, f *checkFlags) error {
+func (c *Command) deliver(ctx context.Context, r *report.Report, f *checkFlags, set *budgetSet) error {
 	err := c.emit(r, f.outputFlags)
 	if !c.runner.Actions {
 		return err
 	}
+	c.delivered = true
 	err = errors.Join(err, c.setOutputs(r, f))
 	if *f.summary {
 		err = errors.Join(err, c.writeSummary(r))
 	}
 	if *f.annotations {
-		_, aerr := actions.NewCommands(c.Stdout, c.runner).Annotate(annotationsOf(r))
+		_, aerr := actions.NewCommands(c.Stderr, c.runner).Annotate(annotationsOf(r))
 		err = errors.Join(err, aerr)
 	}
-	c.post(ctx, r, f)
+	c.post(ctx, r, f, set)
 	return err
 }
 
@@ -118,9 +122,12 @@ func (c *Command) summarySize() int {
 // branch could have chosen.
 func (c *Command) setOutputs(r *report.Report, f *checkFlags) error {
 	out := map[string]string{
-		"status":      string(r.Status),
+		"status":      string(r.Status.Worse(budget.Pass)),
 		"over-budget": strconv.FormatBool(r.Status == budget.Fail),
 		"images":      strconv.Itoa(len(r.Images)),
+	}
+	if len(r.Unmeasured) > 0 {
+		out["status"] = "error"
 	}
 	if len(r.Images) > 0 {
 		img := r.Images[0]
@@ -153,12 +160,24 @@ func (c *Command) setOutputs(r *report.Report, f *checkFlags) error {
 	return err
 }
 
-// failedOutputs tells later steps that there is no verdict.
-func (c *Command) failedOutputs() {
-	if !c.runner.Actions {
+// failedOutputs tells later steps, and whoever looks at the summary, that
+// there is no verdict, and why.
+func (c *Command) failedOutputs(reason error) {
+	if !c.runner.Actions || c.delivered {
 		return
 	}
-	if _, err := c.runner.SetOutput("status", "error"); err != nil {
+	_, err := c.runner.SetOutput("status", "error")
+	_, serr := c.runner.AppendSummary("### ⚠️ image-budget has no verdict\n\n" + escape.Text(reason.Error()) + "\n")
+	note := actions.Annotation{Level: actions.Error, Title: "image-budget", Message: reason.Error()}
+	var mistake *budget.ParseError
+	if errors.As(reason, &mistake) {
+		note.File, note.Line = mistake.File, mistake.Line
+		if rel, ok := actions.Rel(c.runner.Workspace, mistake.File); ok {
+			note.File = rel
+		}
+	}
+	_, aerr := actions.NewCommands(c.Stderr, c.runner).Annotate([]actions.Annotation{note})
+	if err := errors.Join(err, serr, aerr); err != nil {
 		c.log.Warn().Msgf("%v", err)
 	}
 }
@@ -167,6 +186,9 @@ func (c *Command) failedOutputs() {
 // file.
 func annotationsOf(r *report.Report) []actions.Annotation {
 	var list []actions.Annotation
+	for _, u := range r.Unmeasured {
+		list = append(list, actions.Annotation{Level: actions.Error, Title: "image-budget: " + u.Name, Message: "could not be measured: " + u.Reason})
+	}
 	for _, img := range r.Images {
 		for _, check := range img.Verdict.Checks {
 			a := actions.Annotation{Title: "image-budget: " + img.Head.Name, Message: check.Message, File: r.Run.BudgetFile, Line: check.Pos.Line}
@@ -188,7 +210,7 @@ func annotationsOf(r *report.Report) []actions.Annotation {
 }
 
 // post keeps the comment of a pull request up to date.
-func (c *Command) post(ctx context.Context, r *report.Report, f *checkFlags) {
+func (c *Command) post(ctx context.Context, r *report.Report, f *checkFlags, set *budgetSet) {
 	number := r.Run.PullRequest
 	if *f.prNumber > 0 {
 		number = *f.prNumber
@@ -207,7 +229,7 @@ func (c *Command) post(ctx context.Context, r *report.Report, f *checkFlags) {
 		c.log.Warn().Msg("not commenting: there is no token; pass github-token")
 		return
 	}
-	res, err := c.upsert(ctx, r, f, number, token)
+	res, err := c.upsert(ctx, r, f, set, number, token)
 	if err != nil {
 		c.sayNotPosted(err)
 		return
@@ -225,7 +247,7 @@ func (c *Command) post(ctx context.Context, r *report.Report, f *checkFlags) {
 	}
 }
 
-func (c *Command) upsert(ctx context.Context, r *report.Report, f *checkFlags, number int, token string) (ghcomment.Result, error) {
+func (c *Command) upsert(ctx context.Context, r *report.Report, f *checkFlags, set *budgetSet, number int, token string) (ghcomment.Result, error) {
 	owner, repo, _ := strings.Cut(c.runner.Repository, "/")
 	client, err := ghcomment.New(ghcomment.Config{
 		BaseURL: c.runner.APIURL, Token: token, Owner: owner, Repo: repo,
@@ -236,12 +258,14 @@ func (c *Command) upsert(ctx context.Context, r *report.Report, f *checkFlags, n
 	}
 	comment := ghcomment.Comment{
 		Key: *f.commentKey, Head: r.Run.Head, RunID: r.Run.ID, RunAttempt: r.Run.Attempt, At: c.Now(),
-		CreateIfMissing: f.comment.value == "always" || report.Worth(r),
+		// That nothing could be measured is told by the job; it only corrects
+		// a comment that says otherwise.
+		CreateIfMissing: f.comment.value == "always" || len(r.Images) > 0 && report.Worth(r),
 	}
 	if comment.Key == "" {
 		comment.Key = "image-budget"
-		if len(r.Images) == 1 {
-			comment.Key = r.Images[0].Head.Name
+		if len(set.images) == 1 {
+			comment.Key = set.images[0].ID
 		}
 	}
 	var body strings.Builder

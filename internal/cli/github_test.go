@@ -11,6 +11,9 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+
 	"github.com/org/image-budget/report"
 )
 
@@ -21,6 +24,8 @@ type github struct {
 	comments []string
 	writes   int
 	readOnly bool
+	// onWrite is called before a write is answered.
+	onWrite func()
 }
 
 func newGitHub(t testing.TB) *github {
@@ -57,6 +62,9 @@ func newGitHub(t testing.TB) *github {
 				w.Header().Set("X-Accepted-GitHub-Permissions", "pull_requests=write")
 				reply(w, http.StatusForbidden, map[string]string{"message": "Resource not accessible by integration"})
 				return
+			}
+			if g.onWrite != nil {
+				g.onWrite()
 			}
 			var in struct{ Body string }
 			must(t, json.NewDecoder(r.Body).Decode(&in))
@@ -169,8 +177,11 @@ func TestTokenIsInNothingButTheMask(t *testing.T) {
 	env["RUNNER_DEBUG"] = "1"
 	r := invoke(t, env, "check", "--output", "json="+filepath.Join(dir, "r.json"))
 	r.want(t, ExitOver)
-	everything := r.stderr
-	for line := range strings.Lines(r.stdout) {
+	if strings.Contains(r.stdout, "::") {
+		t.Errorf("commands in the report that somebody may keep:\n%s", r.stdout)
+	}
+	everything := ""
+	for line := range strings.Lines(r.stdout + r.stderr) {
 		if !strings.HasPrefix(line, "::add-mask::") {
 			everything += line
 		}
@@ -261,14 +272,17 @@ func TestHostileNamesDoNothing(t *testing.T) {
 	env["INPUT_CONFIG"] = write(t, filepath.Join(dir, "budget.yml"), "version: 1\nbaseline: image:"+old+"\nimages:\n  web:\n    image: "+head+
 		"\n    limits:\n      unpacked: {max: 3kB}\n    forbid: [\"/x/**\"]\n")
 	var all []string
+	seen := map[string]string{}
 	for _, format := range report.Formats() {
 		r := invoke(t, env, "check", "--format", string(format))
 		r.want(t, ExitOver)
 		all = append(all, r.stdout, r.stderr)
+		seen[string(format)] += r.stdout
 		for _, args := range [][]string{{"inspect", head}, {"diff", old, head}} {
 			r := invoke(t, env, append(args, "--format", string(format))...)
 			r.want(t, ExitOK)
 			all = append(all, r.stdout, r.stderr)
+			seen[string(format)] += r.stdout
 		}
 	}
 	for _, text := range all {
@@ -286,6 +300,17 @@ func TestHostileNamesDoNothing(t *testing.T) {
 			}
 		}
 	}
+	summary, err := os.ReadFile(env["GITHUB_STEP_SUMMARY"])
+	must(t, err)
+	all = append(all, string(summary), g.comments[0])
+	seen["the summary"], seen["the comment"] = string(summary), g.comments[0]
+	for where, text := range seen {
+		for _, name := range []string{"set-output", "add-mask", "code", "octocat", "evil.test", "right to left"} {
+			if !strings.Contains(text, name) {
+				t.Errorf("%q does not appear in %s:\n%.3000s", name, where, text)
+			}
+		}
+	}
 	out := outputs(t, env)
 	if out["status"] != "fail" {
 		t.Errorf("outputs %v", out)
@@ -293,4 +318,23 @@ func TestHostileNamesDoNothing(t *testing.T) {
 	if len(g.comments) != 1 || strings.Contains(g.comments[0], "\n<!-- image-budget") {
 		t.Errorf("comments: %q", g.comments)
 	}
+}
+
+// A tag is a name from outside as well.
+func TestHostileTagDoesNothing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	p, err := layout.Write(dir, empty.Index)
+	must(t, err)
+	const tag = "##[add-mask]a|b`<img src=x>@octocat"
+	must(t, p.AppendImage(image(t, layer{"RUN x", map[string]string{"a": "1"}}), layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": tag})))
+	env, _ := job(t, newGitHub(t), nil)
+	for _, format := range report.Formats() {
+		r := invoke(t, env, "inspect", "oci:"+dir+":"+tag, "--format", string(format))
+		r.want(t, ExitOK, "octocat")
+		if strings.Contains(r.stdout+r.stderr, "##[") || strings.Contains(r.stdout, "\n<img") {
+			t.Errorf("%s: %s", format, r.stdout)
+		}
+	}
+	invoke(t, env, "inspect", "oci:"+dir+":\x1b[31m").want(t, ExitUsage)
 }

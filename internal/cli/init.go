@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/org/image-budget/budget"
 )
@@ -29,7 +31,7 @@ IMAGE is a reference, or NAME=REFERENCE to choose its name in the file.`)
 	if err := set.choose(args); err != nil {
 		return err
 	}
-	m, err := c.measurer(mf, set.refs())
+	m, err := c.measurer(mf, set.refs(), len(set.images) > 1)
 	if err != nil {
 		return err
 	}
@@ -40,7 +42,7 @@ IMAGE is a reference, or NAME=REFERENCE to choose its name in the file.`)
 		if err != nil {
 			return err
 		}
-		images = append(images, budget.InitImage{ID: img.ID, Ref: img.Ref, Base: *mf.base, Metrics: head.Metrics})
+		images = append(images, budget.InitImage{ID: img.ID, Ref: from(*config, img.Ref), Base: from(*config, *mf.base), Metrics: head.Metrics})
 	}
 	text := budget.Init(images)
 	if *config == "-" {
@@ -50,6 +52,32 @@ IMAGE is a reference, or NAME=REFERENCE to choose its name in the file.`)
 	if err := c.writeFile(*config, text); err != nil {
 		return fmt.Errorf("writing the budget file: %w", err)
 	}
-	_, err = fmt.Fprintf(c.Stdout, "wrote %s: review its limits, then run 'image-budget check'\n", *config)
-	return err
+	command := "image-budget check"
+	if *config != budget.DefaultName {
+		command += " --config " + *config
+	}
+	return c.say("wrote %s: review its limits, then run '%s'", *config, command)
+}
+
+// from writes the path in a reference as it is seen from the folder of the
+// budget file, which is where check will look for it.
+func from(config, ref string) string {
+	dir := filepath.Dir(config)
+	scheme, path := "", ref
+	for _, s := range []string{"oci:", "oci-archive:", "docker-archive:"} {
+		if rest, ok := strings.CutPrefix(ref, s); ok {
+			scheme, path = s, rest
+		}
+	}
+	if _, err := os.Lstat(path); scheme == "" && err != nil || filepath.IsAbs(path) || config == "-" {
+		return ref
+	}
+	rel, err := filepath.Rel(dir, path)
+	if err != nil {
+		return ref
+	}
+	if scheme == "" && !strings.HasPrefix(rel, ".") {
+		rel = "./" + rel
+	}
+	return scheme + filepath.ToSlash(rel)
 }

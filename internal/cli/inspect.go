@@ -73,7 +73,7 @@ func (c *Command) show(ctx context.Context, mf *measureFlags, of *outputFlags, r
 	if _, err := of.files(); err != nil {
 		return err
 	}
-	m, err := c.measurer(mf, refs)
+	m, err := c.measurer(mf, refs, len(refs) > 1)
 	if err != nil {
 		return err
 	}

@@ -1,15 +1,20 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/org/image-budget/budget"
 	"github.com/org/image-budget/footprint"
+	"github.com/org/image-budget/internal/actions"
 	"github.com/org/image-budget/report"
 	"github.com/org/image-budget/scan"
 	"github.com/org/image-budget/source"
@@ -28,6 +33,8 @@ type measureFlags struct {
 	maxFiles         *int
 	maxUnpacked      *sizeFlag
 	username, passwd *string
+	// token is the job's, for ghcr.io, where the command has such a flag.
+	token string
 }
 
 func (fs *flagSet) measuring() *measureFlags {
@@ -57,11 +64,20 @@ type measurer struct {
 }
 
 // measurer prepares for measuring the images of refs, the first of which in a
-// registry says where the explicit login is for.
-func (c *Command) measurer(f *measureFlags, refs []string) (*measurer, error) {
+// registry says where the explicit login is for; several says that more than
+// one image will be scanned.
+func (c *Command) measurer(f *measureFlags, refs []string, several bool) (*measurer, error) {
 	m := &measurer{command: c, flags: f}
 	if *f.maxFiles <= 0 {
 		return nil, usagef("", "--max-files must be more than 0")
+	}
+	if err := source.CheckPlatform(*f.platform); err != nil {
+		return nil, usagef("", "--platform: %w", err)
+	}
+	for _, ref := range append(refs, *f.base) {
+		if err := source.CheckReference(ref); ref != "" && err != nil {
+			return nil, usagef("", "%w", err)
+		}
 	}
 	m.opener = source.New(source.Config{
 		Platform: *f.platform,
@@ -71,7 +87,12 @@ func (c *Command) measurer(f *measureFlags, refs []string) (*measurer, error) {
 		UserAgent: strings.ReplaceAll(
 			Tool(), " ", "/"),
 	})
-	if *f.cache != "" {
+	switch {
+	case *f.cache == "" && several:
+		// A layer that two images of this run share is read once. It is also
+		// checked against its diffID then, or one could speak for another.
+		m.cache = scan.NewCache()
+	case *f.cache != "":
 		cache, err := scan.OpenCache(*f.cache, cacheBytes, c.Now)
 		if err != nil {
 			return nil, err
@@ -112,7 +133,7 @@ func (c *Command) keychain(f *measureFlags, refs []string) keychain {
 			break
 		}
 	}
-	token := c.Getenv("GITHUB_TOKEN")
+	token := cmp.Or(f.token, c.Getenv("GITHUB_TOKEN"))
 	if token == "" {
 		token, _ = c.input("github-token")
 	}
@@ -130,6 +151,7 @@ func (c *Command) keychain(f *measureFlags, refs []string) keychain {
 type want struct {
 	name     string // id in the budget file, "" outside one
 	ref      string
+	platform string // "" is what --platform says
 	base     string // the image in FROM, "" if not named
 	files    bool   // figures that need layers
 	own      bool   // the boundary between base and own layers is worth requests
@@ -142,11 +164,30 @@ type want struct {
 
 // measure opens and scans one image.
 func (m *measurer) measure(ctx context.Context, w want) (*footprint.Image, error) {
-	img, err := m.opener.Open(ctx, w.ref)
+	img, err := m.open(ctx, w)
 	if err != nil {
 		return nil, err
 	}
 	defer img.Close()
+	return m.scan(ctx, img, w)
+}
+
+// open reads the manifest and config of an image, and no layer.
+func (m *measurer) open(ctx context.Context, w want) (*source.Image, error) {
+	opener := m.opener
+	if w.platform != "" {
+		opener = opener.On(w.platform)
+	}
+	img, err := opener.Open(ctx, w.ref)
+	if err != nil {
+		return nil, usage(err)
+	}
+	m.command.log.Debug().Msgf("opened %s: %s %s, %d layers", w.ref, img.Platform, img.Digest, len(img.Layers))
+	return img, nil
+}
+
+// scan measures an open image.
+func (m *measurer) scan(ctx context.Context, img *source.Image, w want) (*footprint.Image, error) {
 	opt := scan.Options{
 		Limits: scan.Limits{MaxFiles: *m.flags.maxFiles, MaxUnpacked: m.flags.maxUnpacked.bytes},
 		// Layers of a registry cost transfer; those of an archive or an
@@ -162,12 +203,15 @@ func (m *measurer) measure(ctx context.Context, w want) (*footprint.Image, error
 	}
 	bar := m.command.progress(w.ref)
 	opt.Progress = bar.update
+	before := img.BlobBytesRead()
 	res, err := scan.Image(ctx, img, opt)
 	bar.done()
-	m.blobBytes += img.BlobBytesRead()
+	read := img.BlobBytesRead() - before
+	m.blobBytes += read
 	if err != nil {
 		return nil, fmt.Errorf("measuring %s: %w", w.ref, err)
 	}
+	m.command.log.Debug().Msgf("measured %s: read %d layers (%s), knew %d, base of %d layers", w.ref, res.LayersRead, footprint.Bytes(read), res.LayersKnown, opt.Base)
 	m.layersRead += res.LayersRead
 	m.layersKnown += res.LayersKnown
 	res.Image.Name = w.name
@@ -188,15 +232,15 @@ func (m *measurer) findBase(ctx context.Context, img *source.Image, w want, opt 
 	}
 	if ref == "" {
 		name, digest := img.Annotations["org.opencontainers.image.base.name"], img.Annotations["org.opencontainers.image.base.digest"]
-		if name == "" || digest == "" {
+		if name == "" {
 			return
 		}
-		if i := strings.LastIndexByte(name, '@'); i >= 0 {
-			name = name[:i]
+		ref, foundBy = "docker://"+name, "annotation"
+		if i := strings.LastIndexByte(name, '@'); i < 0 && digest != "" {
+			ref += "@" + digest
 		}
-		ref, foundBy = "docker://"+name+"@"+digest, "annotation"
 	}
-	base, err := m.opener.Open(ctx, ref)
+	base, err := m.opener.On(img.Platform).Open(ctx, ref)
 	if err != nil {
 		m.notes = append(m.notes, fmt.Sprintf("base and own bytes of %s are not told apart: %s", w.ref, err))
 		return
@@ -212,6 +256,17 @@ func (m *measurer) findBase(ctx context.Context, img *source.Image, w want, opt 
 		return
 	}
 	opt.Base, opt.BaseFoundBy, opt.BaseReference = n, foundBy, strings.TrimPrefix(ref, "docker://")
+	// What the base's own source holds compressed need not be estimated.
+	blobs := maps.Clone(opt.Blobs)
+	for _, l := range base.Layers {
+		if _, known := blobs[l.DiffID]; l.Size >= 0 && !known {
+			if blobs == nil {
+				blobs = map[string]footprint.Bytes{}
+			}
+			blobs[l.DiffID] = footprint.Bytes(l.Size)
+		}
+	}
+	opt.Blobs = blobs
 }
 
 // close prunes the cache. Its failures cost nothing but time next time.
@@ -219,7 +274,13 @@ func (m *measurer) close() {
 	if m.cache == nil {
 		return
 	}
-	if err := m.cache.Close(); err != nil {
+	err := m.cache.Close()
+	if r := m.command.runner; r.Actions && r.Workspace != "" && *m.flags.cache != "" {
+		err = errors.Join(err, filepath.WalkDir(*m.flags.cache, func(path string, _ fs.DirEntry, err error) error {
+			return errors.Join(err, actions.OwnLike(path, r.Workspace))
+		}))
+	}
+	if err != nil {
 		m.command.log.Warn().Msgf("%v", err)
 	}
 }
@@ -246,15 +307,23 @@ func within(dir, ref string) string {
 		}
 	}
 	if strings.HasPrefix(ref, "./") || strings.HasPrefix(ref, "../") {
-		return "./" + filepath.Join(dir, ref)
+		return here(filepath.Join(dir, ref))
 	}
 	if !filepath.IsAbs(ref) && !strings.Contains(ref, "://") {
 		path := filepath.Join(dir, ref)
 		if _, err := os.Lstat(path); err == nil {
-			return "./" + path
+			return here(path)
 		}
 	}
 	return ref
+}
+
+// here marks a path as one, so that no name of an image is read into it.
+func here(path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return "./" + path
 }
 
 // readBounded reads a file of at most max bytes.

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/org/image-budget/internal/actions"
+	"github.com/org/image-budget/internal/escape"
 	"github.com/org/image-budget/report"
 )
 
@@ -88,7 +89,7 @@ func (c *Command) emit(r *report.Report, f *outputFlags) error {
 	var buf bytes.Buffer
 	if err := c.render(&buf, r, f.format.Format, opt); err != nil {
 		errs = append(errs, err)
-	} else if err := c.print(buf.Bytes()); err != nil {
+	} else if err := c.print(buf.Bytes(), f.format.Format); err != nil {
 		errs = append(errs, fmt.Errorf("printing the report: %w", err))
 	}
 	return errors.Join(errs...)
@@ -96,14 +97,24 @@ func (c *Command) emit(r *report.Report, f *outputFlags) error {
 
 // print writes to standard output. A runner reads commands there, so nothing
 // may look like one.
-func (c *Command) print(text []byte) error {
-	if !c.runner.Actions {
+func (c *Command) print(text []byte, format report.Format) error {
+	if format == report.FormatJSON {
+		// The log filter would break long lines. In JSON this can stand in
+		// strings only, and there it has another spelling.
+		text = bytes.ReplaceAll(text, []byte("##["), []byte(`#\u0023[`))
+	}
+	if !c.runner.Actions || format == report.FormatJSON {
 		_, err := c.Stdout.Write(text)
 		return err
 	}
 	w := actions.NewLogWriter(c.Stdout)
 	_, err := w.Write(text)
 	return errors.Join(err, w.Close())
+}
+
+// say prints one line.
+func (c *Command) say(format string, args ...any) error {
+	return c.print([]byte(escape.Line(fmt.Sprintf(format, args...))+"\n"), report.FormatTerminal)
 }
 
 func (c *Command) render(w io.Writer, r *report.Report, format report.Format, opt report.TerminalOptions) error {

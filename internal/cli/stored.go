@@ -41,6 +41,9 @@ func (c *Command) report(_ context.Context, args []string) error {
 	if err := c.emit(rep, of); err != nil {
 		return err
 	}
+	if len(rep.Unmeasured) > 0 {
+		return &verdictError{code: ExitUnmeasured}
+	}
 	return verdict(rep.Status, failOn.value)
 }
 

@@ -1,5 +1,4 @@
-// Package ghcomment is the pull request on GitHub: the one sticky comment, the event a workflow run was started by, and the
-// commit a pull request is compared with.
+// Package ghcomment is the pull request on GitHub: the one sticky comment, and the event a workflow run was started by.
 //
 // It knows nothing of images or budgets: bodies come in as finished Markdown and leave as they are, behind one marker line.
 // It does not render, log, read the environment or look at the clock; time and patience are injected.

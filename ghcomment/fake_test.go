@@ -68,8 +68,6 @@ type fakeGitHub struct {
 	accepted string
 	script   []reply
 	requests []string
-	commits  map[string][]string // sha → parents
-	bases    map[string]string   // "base...head" → merge base
 	before   func(r *http.Request)
 }
 
@@ -77,7 +75,6 @@ func newFake(t *testing.T, prefix string) *fakeGitHub {
 	f := &fakeGitHub{
 		t: t, prefix: prefix, nextID: 1000, me: actionsBot, noREST: true,
 		accepted: "issues=write; pull_requests=write",
-		commits:  map[string][]string{}, bases: map[string]string{},
 	}
 	f.server = httptest.NewServer(f)
 	t.Cleanup(f.server.Close)
@@ -137,8 +134,6 @@ func (f *fakeGitHub) writes() int {
 var (
 	listPath    = regexp.MustCompile(`^/repos/o/r/issues/7/comments$`)
 	commentPath = regexp.MustCompile(`^/repos/o/r/issues/comments/(\d+)$`)
-	commitPath  = regexp.MustCompile(`^/repos/o/r/commits/([0-9a-f]+)$`)
-	comparePath = regexp.MustCompile(`^/repos/o/r/compare/(.+)$`)
 )
 
 func (f *fakeGitHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -231,14 +226,6 @@ func (f *fakeGitHub) route(w http.ResponseWriter, r *http.Request, path, graphql
 		}
 	case commentPath.MatchString(path):
 		f.comment(w, r, path)
-	case commitPath.MatchString(path):
-		f.commit(w, commitPath.FindStringSubmatch(path)[1])
-	case comparePath.MatchString(path):
-		if base, ok := f.bases[comparePath.FindStringSubmatch(path)[1]]; ok {
-			answer(w, 200, map[string]any{"status": "diverged", "merge_base_commit": map[string]string{"sha": base}})
-			return
-		}
-		refuse(w, 404, "Not Found")
 	default:
 		refuse(w, 404, "Not Found")
 	}
@@ -307,19 +294,6 @@ func (f *fakeGitHub) comment(w http.ResponseWriter, r *http.Request, path string
 	default:
 		refuse(w, 405, "Method Not Allowed")
 	}
-}
-
-func (f *fakeGitHub) commit(w http.ResponseWriter, sha string) {
-	parents, ok := f.commits[sha]
-	if !ok {
-		refuse(w, 422, "No commit found for SHA: "+sha)
-		return
-	}
-	list := []map[string]string{}
-	for _, p := range parents {
-		list = append(list, map[string]string{"sha": p})
-	}
-	answer(w, 200, map[string]any{"sha": sha, "parents": list})
 }
 
 // clock is a time that passes only by waiting.

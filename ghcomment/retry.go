@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// maxTries and maxWait bound one operation (an Upsert, a MergeBase) with all its requests together.
+	// maxTries and maxWait bound one operation (an Upsert) with all its requests together.
 	maxTries = 4
 	maxWait  = 3 * time.Minute
 	// limitedWait is what GitHub's documentation asks for when a secondary rate limit names no time.

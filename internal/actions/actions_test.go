@@ -28,7 +28,6 @@ func TestInputs(t *testing.T) {
 		"INPUT_FAIL_ON":     "warn",
 		"INPUT_COMMENT-KEY": "",
 		"INPUT_COMMENT_KEY": "api",
-		"INPUT_IMAGE":       "\n  a=x:1 \r\n\n\tb=y:2\n",
 	}))
 	if got := in.String("fail-on"); got != "never" {
 		t.Errorf("fail-on = %q; the runner's own spelling comes first", got)
@@ -38,39 +37,6 @@ func TestInputs(t *testing.T) {
 	}
 	if got := in.String("token"); got != "" {
 		t.Errorf("token = %q", got)
-	}
-	if diff := cmp.Diff([]string{"a=x:1", "b=y:2"}, in.List("image")); diff != "" {
-		t.Error(diff)
-	}
-	if got := in.List("output"); got != nil {
-		t.Errorf("output = %q", got)
-	}
-}
-
-func TestInputBool(t *testing.T) {
-	t.Parallel()
-	for value, want := range map[string]bool{"true": true, "True": true, "TRUE": true, "false": false, "False": false, "FALSE": false} {
-		in := actions.NewInputs(env(map[string]string{"INPUT_SUMMARY": value}))
-		if got, err := in.Bool("summary", !want); got != want || err != nil {
-			t.Errorf("%q = %v, %v", value, got, err)
-		}
-	}
-	none := actions.NewInputs(env(nil))
-	for _, fallback := range []bool{true, false} {
-		if got, err := none.Bool("summary", fallback); got != fallback || err != nil {
-			t.Errorf("unset = %v, %v", got, err)
-		}
-	}
-	for value, want := range map[string]string{
-		"yes":         "input summary: `yes` is not a boolean; write true or false",
-		"1":           "input summary: `1` is not a boolean; write true or false",
-		"tRUE":        "input summary: `tRUE` is not a boolean; write true or false",
-		"x\n::error:": "input summary: `x\\n::error:` is not a boolean; write true or false",
-	} {
-		in := actions.NewInputs(env(map[string]string{"INPUT_SUMMARY": value}))
-		if _, err := in.Bool("summary", true); err == nil || err.Error() != want {
-			t.Errorf("%q: %v, want %s", value, err, want)
-		}
 	}
 }
 
@@ -324,34 +290,13 @@ func TestAddMask(t *testing.T) {
 	}
 }
 
-func TestGroup(t *testing.T) {
-	t.Parallel()
-	var out bytes.Buffer
-	c := actions.NewCommands(&out, actions.Runner{Actions: true})
-	for _, do := range []func() error{
-		c.EndGroup,
-		func() error { return c.Group("one\n::error::x") },
-		func() error { return c.Group("two") },
-		c.EndGroup,
-		c.EndGroup,
-	} {
-		if err := do(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want := "::group::one\\n::error::x\n::endgroup::\n::group::two\n::endgroup::\n"
-	if diff := cmp.Diff(want, out.String()); diff != "" {
-		t.Error(diff)
-	}
-}
-
 // TestNoRunnerNoCommands: at a desk an add-mask would print the secret it is to hide.
 func TestNoRunnerNoCommands(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	c := actions.NewCommands(&out, actions.Runner{})
 	n, err := c.Annotate([]actions.Annotation{{Message: "x"}})
-	if err = errors.Join(err, c.AddMask("secret"), c.MaskLogin("u", "secret"), c.Group("g"), c.EndGroup()); n != 0 || err != nil {
+	if err = errors.Join(err, c.AddMask("secret"), c.MaskLogin("u", "secret")); n != 0 || err != nil {
 		t.Error(n, err)
 	}
 	if out.Len() > 0 {
@@ -363,7 +308,7 @@ func TestCommandsReportABrokenTarget(t *testing.T) {
 	t.Parallel()
 	c := actions.NewCommands(&brokenPipe{}, actions.Runner{Actions: true})
 	_, err := c.Annotate([]actions.Annotation{{Message: "x"}})
-	for _, err := range []error{err, c.AddMask("s3cret"), c.Group("g"), c.EndGroup()} {
+	for _, err := range []error{err, c.AddMask("s3cret")} {
 		if !errors.Is(err, errPipe) || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%v", err)
 		}

@@ -55,7 +55,6 @@ type Commands struct {
 	action  *githubactions.Action
 	enabled bool
 	shown   int
-	grouped bool
 }
 
 // NewCommands returns Commands that write to w, the standard output of the process. If no
@@ -147,35 +146,6 @@ func (c *Commands) MaskLogin(username, password string) error {
 		return nil
 	}
 	return c.AddMask(password, username+":"+password)
-}
-
-// Group begins a part of the log that can be folded, and ends the one before: they do not
-// nest.
-func (c *Commands) Group(title string) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.enabled {
-		return nil
-	}
-	c.endGroup()
-	c.action.Group(cutRunes(escape.Line(title), maxTitle))
-	c.grouped = true
-	return c.out.failed("writing a group")
-}
-
-// EndGroup ends the open group, if there is one.
-func (c *Commands) EndGroup() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.endGroup()
-	return c.out.failed("writing a group")
-}
-
-func (c *Commands) endGroup() {
-	if c.grouped {
-		c.action.EndGroup()
-		c.grouped = false
-	}
 }
 
 // commandWriter hides write errors from go-githubactions, which would panic, and keeps the

@@ -2,25 +2,19 @@ package escape
 
 import "strings"
 
-// CodeWidth is how many runes Code shows.
-const CodeWidth = 120
-
 // maxCodeWidth bounds CodeN. GitHub's parser gives up on fences of more than 80
 // backticks and then reads the content as live markdown; the fence that codeSpan
 // needs for so many runes stays well below.
 const maxCodeWidth = 2000
 
-// Code returns s as a GFM code span for a table cell, at most CodeWidth runes of it:
-// the middle of a longer s becomes "…". An empty s gives "(empty)", without a span,
-// because there is no empty code span.
+// CodeN returns s as a GFM code span for a table cell, at most width runes of its
+// shown form: the middle of a longer s becomes "…". The width is moved into
+// 1..2,000. An empty s gives "(empty)", without a span, because there is no empty
+// code span.
 //
 // A pipe is written \| since GFM splits a row into cells before it looks for code
 // spans, and takes that backslash away again. Outside a table it would stay: use
 // CodeProse there.
-func Code(s string) string { return CodeN(s, CodeWidth) }
-
-// CodeN is Code with another width, in runes of the shown form; it is moved into
-// 1..2,000.
 func CodeN(s string, width int) string {
 	return strings.ReplaceAll(CodeProse(s, width), "|", `\|`)
 }

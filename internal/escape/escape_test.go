@@ -43,6 +43,9 @@ func TestLine(t *testing.T) {
 	}
 }
 
+// codeWidth is a width as reports use it.
+const codeWidth = 120
+
 func TestCode(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
@@ -62,7 +65,7 @@ func TestCode(t *testing.T) {
 		strings.Repeat("x", 121): "`" + strings.Repeat("x", 60) + "…" + strings.Repeat("x", 59) + "`",
 		strings.Repeat("日", 121): "`" + strings.Repeat("日", 60) + "…" + strings.Repeat("日", 59) + "`",
 	} {
-		if got := escape.Code(in); got != want {
+		if got := escape.CodeN(in, codeWidth); got != want {
 			t.Errorf("%q = %q, want %q", in, got, want)
 		}
 	}
@@ -101,7 +104,7 @@ func TestCodeNWidth(t *testing.T) {
 // would take the content for markdown, mentions and all.
 func TestCodeFenceIsShort(t *testing.T) {
 	t.Parallel()
-	if got, want := escape.Code(strings.Repeat("`", 100)+"@user"), "` "+strings.Repeat("`", 60); !strings.HasPrefix(got, want) {
+	if got, want := escape.CodeN(strings.Repeat("`", 100)+"@user", codeWidth), "` "+strings.Repeat("`", 60); !strings.HasPrefix(got, want) {
 		t.Errorf("%q", got)
 	}
 	// One run of every length, as many as fit.
@@ -121,7 +124,7 @@ func TestCodeFenceIsShort(t *testing.T) {
 // TestCutReadsOnlyWhatItShows: a created-by of megabytes must not cost megabytes.
 func TestCutReadsOnlyWhatItShows(t *testing.T) {
 	big := strings.Repeat("\u202e日\xff", 1<<20)
-	if n := testing.AllocsPerRun(5, func() { escape.Code(big) }); n > 2000 {
+	if n := testing.AllocsPerRun(5, func() { escape.CodeN(big, codeWidth) }); n > 2000 {
 		t.Errorf("%v allocations", n)
 	}
 }

@@ -249,7 +249,7 @@ func TestTextIsInert(t *testing.T) {
 func TestCodeIsInert(t *testing.T) {
 	t.Parallel()
 	for _, s := range hostile {
-		for _, width := range []int{1, 2, 3, 20, escape.CodeWidth, 2000} {
+		for _, width := range []int{1, 2, 3, 20, codeWidth, 2000} {
 			checkCode(t, s, width)
 		}
 	}

@@ -18,7 +18,7 @@ const maxHex = 6
 //
 // It reads like s but holds zero-width spaces, and "$" becomes its full-width form,
 // because GitHub offers no escape for formulas; what a reader would copy belongs into
-// Code.
+// CodeN.
 func Text(s string) string {
 	line := strings.TrimSpace(Line(s))
 	mark := leadingMark(line)

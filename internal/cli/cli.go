@@ -161,7 +161,8 @@ func (c *Command) dispatch(ctx context.Context, args []string) error {
 func (c *Command) usage(w io.Writer) {
 	fmt.Fprint(w, "image-budget keeps a container image within a size budget.\n\nUsage:\n")
 	for _, s := range c.commands() {
-		fmt.Fprintf(w, "  image-budget %-30s %s\n", strings.TrimSpace(s.name+" "+s.args), s.help)
+		fmt.Fprintf(w, "  image-budget %s\n", strings.TrimSpace(s.name+" "+s.args))
+		printWrapped(w, s.help, "      ")
 	}
 	fmt.Fprint(w, `
 An IMAGE is NAME[:TAG|@DIGEST] in a registry, docker-daemon:NAME, oci:DIR[:TAG],

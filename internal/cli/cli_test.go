@@ -230,7 +230,7 @@ func TestSeveralOutputsInOneRun(t *testing.T) {
 	if first.stdout != again.stdout {
 		t.Errorf("rendered again it reads\n%s\nat first it was\n%s", again.stdout, first.stdout)
 	}
-	invoke(t, nil, "inspect", ref, "--output", "json="+in("no/such/dir")).want(t, ExitUnmeasured, "create it first")
+	invoke(t, nil, "inspect", ref, "--output", "json="+in("no/such/dir")).want(t, ExitUsage, "create it first")
 }
 
 func TestBaselineSaveAndShow(t *testing.T) {

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/org/image-budget/footprint"
 )
@@ -71,7 +73,11 @@ func (fs *flagSet) names() []string {
 
 func (fs *flagSet) printHelp() {
 	out := fs.command.Stdout
-	fmt.Fprintf(out, "Usage: image-budget %s\n\n%s\n", strings.TrimSpace(fs.Name()+" "+fs.synopsis), fs.help)
+	fmt.Fprintf(out, "Usage: image-budget %s\n", strings.TrimSpace(fs.Name()+" "+fs.synopsis))
+	for paragraph := range strings.SplitSeq(fs.help, "\n\n") {
+		fmt.Fprintln(out)
+		printWrapped(out, paragraph, "")
+	}
 	if len(fs.names()) == 0 {
 		return
 	}
@@ -84,12 +90,28 @@ func (fs *flagSet) printHelp() {
 		if value != "" {
 			value = " " + value
 		}
-		fmt.Fprintf(out, "  --%s%s\n      %s", f.Name, value, text)
 		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "0" {
-			fmt.Fprintf(out, " (default %s)", f.DefValue)
+			text += fmt.Sprintf(" (default %s)", f.DefValue)
 		}
-		fmt.Fprintln(out)
+		fmt.Fprintf(out, "  --%s%s\n", f.Name, value)
+		printWrapped(out, text, "      ")
 	})
+}
+
+// printWrapped breaks a text into lines of at most 80 columns.
+func printWrapped(w io.Writer, text, indent string) {
+	line := indent
+	for _, word := range strings.Fields(text) {
+		if line != indent && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > 80 {
+			fmt.Fprintln(w, line)
+			line = indent
+		}
+		if line != indent {
+			line += " "
+		}
+		line += word
+	}
+	fmt.Fprintln(w, line)
 }
 
 // inputs takes the inputs of the action as defaults. Flags that the user

@@ -11,6 +11,7 @@ import (
 func (c *Command) inspect(ctx context.Context, args []string) error {
 	fs := c.flags("inspect", "IMAGE", "Show the layers of an image, what made them, what they waste, and the largest paths.")
 	mf, of := fs.measuring(), fs.reporting()
+	fs.Lookup("base").Usage = "the `IMAGE` named in FROM, to tell base and own bytes apart (default the one in the image's annotation)"
 	args, err := fs.parse(args)
 	if err != nil {
 		return err
@@ -30,6 +31,7 @@ func (c *Command) inspect(ctx context.Context, args []string) error {
 func (c *Command) diff(ctx context.Context, args []string) error {
 	fs := c.flags("diff", "OLD NEW", "Explain the difference between any two images: what was added, removed and grown.")
 	mf, of := fs.measuring(), fs.reporting()
+	fs.Lookup("base").Usage = "the `IMAGE` named in FROM, to tell base and own bytes apart (default the one in the image's annotation)"
 	args, err := fs.parse(args)
 	if err != nil {
 		return err

@@ -180,6 +180,9 @@ func (m *measurer) open(ctx context.Context, w want) (*source.Image, error) {
 	}
 	img, err := opener.Open(ctx, w.ref)
 	if err != nil {
+		if name := strings.TrimPrefix(w.ref, "docker://"); !strings.Contains(err.Error(), name) {
+			err = fmt.Errorf("opening %s: %w", w.ref, err)
+		}
 		return nil, usage(err)
 	}
 	m.command.log.Debug().Msgf("opened %s: %s %s, %d layers", w.ref, img.Platform, img.Digest, len(img.Layers))

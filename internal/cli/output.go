@@ -60,6 +60,9 @@ func (f *outputFlags) files() ([]file, error) {
 		if seen[filepath.Clean(path)] {
 			return nil, usagef("", "--output %q: another report goes to this file", o)
 		}
+		if _, err := os.Stat(filepath.Dir(path)); errors.Is(err, fs.ErrNotExist) {
+			return nil, usagef("", "--output %q: there is no directory %s; create it first", o, filepath.Dir(path))
+		}
 		seen[filepath.Clean(path)] = true
 		out = append(out, file{format, path})
 	}
@@ -143,9 +146,6 @@ func (c *Command) writeFile(path string, data []byte) error {
 		return errors.Join(err, f.Close())
 	}
 	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*")
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("there is no directory %s; create it first", dir)
-	}
 	if err != nil {
 		return err
 	}

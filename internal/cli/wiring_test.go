@@ -58,7 +58,7 @@ func TestImageThatCannotBeMeasuredIsNoPass(t *testing.T) {
 	}
 	// A 1 is a verdict on all of them.
 	env["INPUT_CONFIG"] = write(t, filepath.Join(dir, "budget.yml"), text("oci:/nonexistent", "1kB"))
-	invoke(t, env, "check").want(t, ExitUnmeasured, "/nonexistent", "over its budget")
+	invoke(t, env, "check").want(t, ExitUnmeasured, "/nonexistent", "✗ over budget")
 }
 
 func TestImageWithoutLayers(t *testing.T) {
@@ -292,6 +292,26 @@ func TestVerboseSaysWhatWasOpenedAndRead(t *testing.T) {
 		t.Errorf("without it: %s", r.stderr)
 	}
 	invoke(t, nil, "check", ref, "--verbose").want(t, ExitOK, "opened "+ref, "read 1 layers")
+}
+
+func TestHelpFitsATerminal(t *testing.T) {
+	t.Parallel()
+	pages := []string{invoke(t, nil, "help").stdout}
+	for _, c := range (&Command{}).commands() {
+		pages = append(pages, invoke(t, nil, c.name, "--help").stdout)
+	}
+	for _, page := range pages {
+		for line := range strings.Lines(page) {
+			if len([]rune(line)) > 81 {
+				t.Errorf("wider than 80 columns: %s", line)
+			}
+		}
+	}
+}
+
+func TestNetworkErrorNamesTheImage(t *testing.T) {
+	t.Parallel()
+	invoke(t, nil, "inspect", "registry.invalid/app:1").want(t, ExitUnmeasured, "registry.invalid/app:1")
 }
 
 func TestPanicIsNoVerdict(t *testing.T) {

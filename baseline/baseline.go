@@ -26,7 +26,8 @@ type Key struct {
 
 // Found is a stored baseline.
 type Found struct {
-	// Image is what was measured, Meta how it came to be.
+	// Image is what was measured. Meta says how it came to be; it is zero
+	// where the image was measured just now.
 	Image *footprint.Image
 	Meta  footprint.Meta
 	// Distance is how many commits it is older than the one asked for.

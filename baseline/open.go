@@ -17,8 +17,9 @@ type Options struct {
 	// Dir is the directory that a relative file:PATH starts from, "" for the
 	// current one.
 	Dir string
-	// Measure measures the image of image:REF. It wraps [ErrNotFound] in its
-	// error if there is no such image.
+	// Measure measures the image of image:REF for the platform of the key. It
+	// wraps [ErrNotFound] in its error if there is no such image, and
+	// [ErrPlatform] if there is one for other platforms alone.
 	Measure func(ctx context.Context, ref string, key Key) (*footprint.Image, error)
 }
 
@@ -28,7 +29,8 @@ const forms = "file:PATH, image:REF or none"
 var later = []string{"branch", "registry", "build"}
 
 // Open makes the store that a spec names: file:PATH, image:REF or none. It
-// reads nothing yet. Errors say what can be written instead.
+// reads nothing yet. A spec that is none of them, or names nothing, is an error
+// that says what can be written instead.
 func Open(spec string, opt Options) (Store, error) {
 	if spec == "none" {
 		return none{}, nil

@@ -46,11 +46,14 @@ type Image struct {
 	// Limits are those of the whole image, Own those of the layers above its
 	// base; both in the order of [footprint.AllMetrics].
 	Limits, Own []Limit
-	// Paths, Packages, Forbid and Waivers are in the order of the file.
-	Paths    []PathLimit
+	// Paths limits what patterns match. It, Packages, Forbid and Waivers are
+	// in the order of the file.
+	Paths []PathLimit
+	// Packages and Forbid name what must not be in the image.
 	Packages []PackageLimit
 	Forbid   []Pattern
-	Waivers  []Waiver
+	// Waivers excuse limits for a time.
+	Waivers []Waiver
 	// Smoke tells how to see that the image works, nil if not given.
 	Smoke *Smoke
 	// Implied tells that no limit was written and Limits are those of
@@ -63,7 +66,9 @@ type Image struct {
 // Pos is a place in a budget file. Lines and columns count from 1, columns in
 // characters. The zero Pos is no place.
 type Pos struct {
-	File      string
+	// File is the name given to [Parse].
+	File string
+	// Line and Col count from 1; they are 0 for no place.
 	Line, Col int
 }
 
@@ -77,15 +82,21 @@ func (p Pos) String() string {
 
 // Build says how to build an image.
 type Build struct {
+	// Context is the folder to build, Dockerfile the path of the Dockerfile,
+	// Target the stage to stop at; "" if the file does not say.
 	Context, Dockerfile, Target string
-	Args                        map[string]string
-	Platforms                   []string
+	// Args are the build arguments by name.
+	Args map[string]string
+	// Platforms are os/arch[/variant] in the order of the file.
+	Platforms []string
 }
 
 // Bound is a limit in bytes, or in pieces for the metrics that are counts.
 type Bound struct {
+	// Value is the most that is allowed, not negative.
 	Value int64
-	Pos   Pos
+	// Pos is the place of the key.
+	Pos Pos
 }
 
 // Growth limits what an image may gain over its baseline: the larger of a
@@ -97,7 +108,8 @@ type Growth struct {
 	Amount *int64
 	// Warn makes too much growth a warning and not a failure.
 	Warn bool
-	Pos  Pos
+	// Pos is the place of the key.
+	Pos Pos
 }
 
 // Percent is a share in thousandths of a percent: 5% is 5000.
@@ -107,20 +119,25 @@ type Percent int64
 type Bounds struct {
 	// Max fails, Warn warns, when it is exceeded.
 	Max, Warn *Bound
-	Growth    *Growth
+	// Growth is against the baseline.
+	Growth *Growth
 }
 
 // Limit limits one metric.
 type Limit struct {
+	// Metric is what is limited.
 	Metric footprint.Metric
 	Bounds
+	// Pos is the place of the key.
 	Pos Pos
 }
 
 // PathLimit limits the bytes of all files that a pattern matches.
 type PathLimit struct {
+	// Pattern is a glob of absolute paths; see [Measure].
 	Pattern string
 	Bounds
+	// Pos is the place of the key.
 	Pos Pos
 }
 
@@ -128,13 +145,16 @@ type PathLimit struct {
 type PackageLimit struct {
 	// Pattern is ECOSYSTEM:NAME, in which * and ? match any characters.
 	Pattern string
-	Pos     Pos
+	// Pos is the place of the key.
+	Pos Pos
 }
 
 // Pattern is a glob of absolute paths; see [Measure].
 type Pattern struct {
+	// Text is the glob as it was written.
 	Text string
-	Pos  Pos
+	// Pos is the place of the text.
+	Pos Pos
 }
 
 // Waiver excuses one limit for a time.
@@ -142,9 +162,11 @@ type Waiver struct {
 	// Limit is the name of a limit of the image, as in [Check.Limit].
 	Limit string
 	// Until is the last day on which it holds, at midnight UTC.
-	Until  time.Time
+	Until time.Time
+	// Reason is in the words of whoever wrote it, never "".
 	Reason string
-	Pos    Pos
+	// Pos is the place of the waiver.
+	Pos Pos
 }
 
 // Expired tells whether the last day of the waiver is over, in UTC.
@@ -154,6 +176,7 @@ func (w Waiver) Expired(now time.Time) bool {
 
 // Smoke tells how to see that an image works. Either HTTP or Command is set.
 type Smoke struct {
+	// HTTP is a question to ask, nil where Command is set.
 	HTTP *SmokeHTTP
 	// Command is run in the container and must exit with 0.
 	Command []string

@@ -10,6 +10,7 @@ import (
 
 // ParseError is one mistake in a budget file.
 type ParseError struct {
+	// File is the name given to [Parse].
 	File string
 	// Line and Col count from 1; Col counts characters.
 	Line, Col int

@@ -96,16 +96,19 @@ type Check struct {
 	// Rule is the limit as a person would say it: "max 120 MB", "growth 5%
 	// and 2 MB", "forbidden".
 	Rule string
+	// Kind is how it judges, Scope what it looks at.
 	Kind Kind
 	// Metric is "" for packages and forbidden paths, and final for paths.
 	Metric footprint.Metric
 	Scope  Scope
+	// Status is the outcome.
 	Status Status
 	// Actual is the figure, for growth the gain over Base; Allowed the most
 	// that it may be. Actual means nothing if the status is not-measured, nor
 	// does Allowed for growth.
 	Actual, Allowed int64
-	Unit            Unit
+	// Unit is that of Actual, Allowed, Base and Headroom.
+	Unit Unit
 	// Base is the baseline's figure, nil where there is none to compare with.
 	Base *int64
 	// Headroom is Allowed less Actual, negative if it is exceeded.

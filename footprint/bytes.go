@@ -24,7 +24,8 @@ var units = []struct {
 }
 
 // ParseBytes reads a size such as "120MB", "1.5 GiB" or "4096". It never
-// rounds: a fraction of a byte is an error, and so is a negative size.
+// rounds: a fraction of a byte is an error, and so are a negative size, an
+// unknown unit and more bytes than an int64 holds.
 func ParseBytes(s string) (Bytes, error) {
 	text := strings.TrimSpace(s)
 	if text == "" {
@@ -73,7 +74,7 @@ func clip(s string) string {
 	return s
 }
 
-// UnmarshalText reads what [ParseBytes] reads.
+// UnmarshalText reads what [ParseBytes] reads, with the same errors.
 func (b *Bytes) UnmarshalText(text []byte) error {
 	v, err := ParseBytes(string(text))
 	if err != nil {
@@ -83,7 +84,8 @@ func (b *Bytes) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// UnmarshalJSON reads an integer of bytes, or a string that [ParseBytes] reads.
+// UnmarshalJSON reads an integer of bytes, which may be negative, or a string
+// that [ParseBytes] reads. Anything else is an error.
 func (b *Bytes) UnmarshalJSON(data []byte) error {
 	if len(data) > 0 && data[0] == '"' {
 		var s string

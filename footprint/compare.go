@@ -34,8 +34,8 @@ func sharedFigures(old, new *Image) Has {
 	return has
 }
 
-// Compare explains what changed from the old image to the new one. It changes
-// neither, and walks [Image.Files] of both if they have it; else it makes do
+// Compare explains what changed from the old image to the new one, after
+// [Align]. It changes neither, and walks [Image.Files] of both if they have it; else it makes do
 // with the directory roll-up. It does not look at the platforms: [Comparable]
 // does. An error says that one of the images, or the result, does not add up.
 func Compare(old, new *Image) (*Delta, error) {

@@ -16,23 +16,27 @@ type Delta struct {
 	// Layers pairs the layers of both, in order of the new image, removed
 	// ones where they were.
 	Layers []LayerChange
-	// Packages and Paths are the changes, heaviest first. Paths add up, over
+	// Packages are those that changed, heaviest change first.
+	Packages []PackageChange
+	// Paths are those that changed, heaviest change first. They add up, over
 	// all of them, to the change of Final; small ones are summed in an entry
 	// of their directory.
-	Packages []PackageChange
-	Paths    []PathChange
+	Paths []PathChange
 	// Causes explain a growth in words and bytes, heaviest first.
 	Causes []Cause
 }
 
 // Parts split a change of unpacked bytes.
 type Parts struct {
-	// Base is the change of what FROM brought, Packages and Files the change
-	// of the rest of the final filesystem, Wasted that of hidden bytes.
-	Base     Bytes `json:"base"`
+	// Base is the change in bytes of what FROM brought to the final
+	// filesystem, 0 where a boundary is not known.
+	Base Bytes `json:"base"`
+	// Packages is the change in bytes of packages above the base.
 	Packages Bytes `json:"packages"`
-	Files    Bytes `json:"files"`
-	Wasted   Bytes `json:"wasted"`
+	// Files is the change in bytes of the rest of the final filesystem.
+	Files Bytes `json:"files"`
+	// Wasted is the change of the bytes that no container can see.
+	Wasted Bytes `json:"wasted"`
 }
 
 // Sum adds the parts up.
@@ -51,6 +55,8 @@ const (
 
 // LayerChange pairs a layer of the old image with one of the new.
 type LayerChange struct {
+	// Change is Same if both unpack to the same bytes, and Changed if the
+	// same instruction made them.
 	Change Change
 	// Old and New are nil where the layer is in one image only.
 	Old, New *Layer
@@ -89,20 +95,29 @@ func (c LayerChange) difference(need Has, size func(*Layer) Bytes) (Bytes, bool)
 
 // PackageChange is a package that came, went or changed its size or version.
 type PackageChange struct {
+	// Ecosystem and Name are those of [Package].
 	Ecosystem string `json:"ecosystem"`
 	Name      string `json:"name"`
-	Change    Change `json:"change"`
-	From      string `json:"from,omitempty"`
-	To        string `json:"to,omitempty"`
-	Bytes     Bytes  `json:"bytes"`
+	// Change is Added, Removed or Changed.
+	Change Change `json:"change"`
+	// From and To are the old and the new version, several of them separated
+	// by ", "; "" on the side that has none.
+	From string `json:"from,omitempty"`
+	To   string `json:"to,omitempty"`
+	// Bytes is the change of its size, new less old.
+	Bytes Bytes `json:"bytes"`
 }
 
 // PathChange is a file or directory that came, went or changed its size.
 type PathChange struct {
-	Path   string `json:"path"`
+	// Path is absolute and clean, and may hold any bytes.
+	Path string `json:"path"`
+	// Change is Added, Removed or Changed.
 	Change Change `json:"change"`
 	// Dir tells that the change is that of everything below a directory.
-	Dir   bool  `json:"dir"`
+	Dir bool `json:"dir"`
+	// Old and New are the sizes in bytes in the two images, Bytes is New less
+	// Old.
 	Old   Bytes `json:"old"`
 	New   Bytes `json:"new"`
 	Bytes Bytes `json:"bytes"`
@@ -117,9 +132,10 @@ type PathChange struct {
 
 // Cause is one line of "what grew".
 type Cause struct {
-	// Bytes is the growth, Metric what kind of bytes: Unpacked, or Compressed
-	// where no layer was read.
-	Bytes  Bytes
+	// Bytes is the growth, more than 0.
+	Bytes Bytes
+	// Metric is what kind of bytes: Unpacked, or Compressed where no layer was
+	// read.
 	Metric Metric
 	// Label names a directory that everyone knows, such as "npm cache", and
 	// is "" for others. Path is the file or directory, "" for a whole layer.

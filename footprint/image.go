@@ -94,13 +94,13 @@ type Layer struct {
 	Digest, DiffID string
 	// CreatedBy is the history line, as recorded by whoever built the image.
 	CreatedBy string
-	// Compressed is the size of the blob; see Has.
+	// Compressed is the size of the blob in bytes; see Has.
 	Compressed Bytes
-	// CompressedEstimated says that no blob exists and Compressed is what the
-	// pinned method gives.
+	// CompressedEstimated says that no blob was found and Compressed is what
+	// [Image.EstimatedBy] gives.
 	CompressedEstimated bool
-	// Unpacked is the payload of its regular files, Wasted the part of it
-	// that no container can see.
+	// Unpacked is the payload of its regular files in bytes, Wasted the part
+	// of it that no container can see.
 	Unpacked, Wasted Bytes
 	// Files counts the names of regular files in it, hard links included.
 	Files int
@@ -114,20 +114,26 @@ type Layer struct {
 
 // Origin is a place in a Dockerfile; lines count from 1 and End is included.
 type Origin struct {
+	// File is the path of the Dockerfile, Stage the name or number of the
+	// stage in it.
 	File  string `json:"file"`
 	Stage string `json:"stage"`
-	Start int    `json:"start"`
-	End   int    `json:"end"`
+	// Start and End are the first and the last line of the instruction.
+	Start int `json:"start"`
+	End   int `json:"end"`
 	// Exact is false where the place was found by matching history.
 	Exact bool `json:"exact"`
 }
 
 // Package is one installed package.
 type Package struct {
+	// Ecosystem is where it comes from, such as npm or dpkg; Name and Version
+	// are as it is called there.
 	Ecosystem string `json:"ecosystem"`
 	Name      string `json:"name"`
 	Version   string `json:"version"`
-	Bytes     Bytes  `json:"bytes"`
+	// Bytes is what its files hold in the final filesystem.
+	Bytes Bytes `json:"bytes"`
 	// Layer is the index of the layer that brought most of it.
 	Layer int `json:"layer"`
 }
@@ -147,8 +153,9 @@ const (
 type File struct {
 	// Path is absolute and clean, and may hold any bytes.
 	Path string
+	// Kind is what the name stands for.
 	Kind Kind
-	// Size is the payload of a regular file. Only the first name, in path
+	// Size is the payload of a regular file in bytes. Only the first name, in path
 	// order, of several hard links carries it; the others have 0.
 	Size Bytes
 	// Hash is a 64-bit hash of the content, to tell whether two files of the
@@ -162,16 +169,21 @@ type File struct {
 
 // Dir is one directory of a roll-up.
 type Dir struct {
-	Path  string `json:"path"`
-	Bytes Bytes  `json:"bytes"`
-	Files int    `json:"files"`
+	// Path is absolute and clean, "/" for the root, and may hold any bytes.
+	Path string `json:"path"`
+	// Bytes and Files are those of the regular files that are counted in it.
+	Bytes Bytes `json:"bytes"`
+	Files int   `json:"files"`
 }
 
 // PathSize is the sum over all files whose path matches a pattern.
 type PathSize struct {
+	// Pattern is as the budget has it.
 	Pattern string `json:"pattern"`
-	Bytes   Bytes  `json:"bytes"`
-	Files   int    `json:"files"`
+	// Bytes and Files are those of the regular files that match, every hard
+	// link being a file and one of them carrying the bytes.
+	Bytes Bytes `json:"bytes"`
+	Files int   `json:"files"`
 	// Examples are a few of the matching paths, in path order.
 	Examples []string `json:"examples,omitempty"`
 }
@@ -191,9 +203,12 @@ const (
 
 // Dead sums the bytes that layer In holds and layer By made invisible.
 type Dead struct {
-	In    int   `json:"in"`
-	By    int   `json:"by"`
-	Fate  Fate  `json:"fate"`
+	// In and By are indexes of layers.
+	In int `json:"in"`
+	By int `json:"by"`
+	// Fate is what By did to them.
+	Fate Fate `json:"fate"`
+	// Bytes and Files are those of the regular files.
 	Bytes Bytes `json:"bytes"`
 	Files int   `json:"files"`
 	// Under is the deepest directory that holds all of them.
@@ -202,11 +217,14 @@ type Dead struct {
 
 // DeadFile is one file of [Dead].
 type DeadFile struct {
-	Path  string `json:"path"`
-	Bytes Bytes  `json:"bytes"`
-	In    int    `json:"in"`
-	By    int    `json:"by"`
-	Fate  Fate   `json:"fate"`
+	// Path is absolute and clean, and may hold any bytes.
+	Path string `json:"path"`
+	// Bytes is the payload.
+	Bytes Bytes `json:"bytes"`
+	// In, By and Fate are as in [Dead].
+	In   int  `json:"in"`
+	By   int  `json:"by"`
+	Fate Fate `json:"fate"`
 }
 
 // Verify checks that everything adds up. An error is a defect of this program

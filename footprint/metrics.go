@@ -52,15 +52,26 @@ const (
 // Metrics are the figures of a set of layers. A figure that is not in Has was
 // not measured and means nothing; it is null in JSON.
 type Metrics struct {
-	Compressed          Bytes
+	// Compressed is in bytes the sum of the layers' blobs, HasCompressed.
+	Compressed Bytes
+	// CompressedEstimated says that the size of at least one of the blobs is
+	// an estimate; see [Layer.CompressedEstimated] and [SameMethod].
 	CompressedEstimated bool
-	Unpacked            Bytes
-	Final               Bytes
-	Wasted              Bytes
-	Update              Bytes
-	Layers              int
-	Files               int
-	Has                 Has
+	// Unpacked, Final and Wasted are the bytes of the metrics of these names,
+	// HasFiles.
+	Unpacked Bytes
+	Final    Bytes
+	Wasted   Bytes
+	// Update is the bytes of that metric against one baseline, HasUpdate; see
+	// [SetUpdate].
+	Update Bytes
+	// Layers counts layers with content; it is always known.
+	Layers int
+	// Files counts the names of regular files in the final filesystem,
+	// HasFiles.
+	Files int
+	// Has says which of the figures were measured.
+	Has Has
 }
 
 // Value returns one figure, and whether it was measured.
@@ -122,6 +133,7 @@ type metricsJSON struct {
 }
 
 // MarshalJSON writes every figure by its metric name; null is "not measured".
+// The error is always nil.
 func (m Metrics) MarshalJSON() ([]byte, error) {
 	out := metricsJSON{Layers: m.Layers}
 	if m.Has&HasCompressed != 0 {

@@ -96,11 +96,11 @@ func TestTheInputsAreTheFlagsOfCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	flags := map[string]string{}
-	entry := regexp.MustCompile(`(?m)^  --([a-z-]+)(?: .*)?\n      (.*)$`)
+	entry := regexp.MustCompile(`(?m)^  --([a-z-]+)(?: .*)?\n((?:      .*\n)+)`)
 	value := regexp.MustCompile(`\(default ([^ ()]+)\)$`)
 	for _, m := range entry.FindAllStringSubmatch(string(help), -1) {
 		flags[m[1]] = ""
-		if d := value.FindStringSubmatch(m[2]); d != nil {
+		if d := value.FindStringSubmatch(strings.Join(strings.Fields(m[2]), " ")); d != nil {
 			flags[m[1]] = d[1]
 		}
 	}

@@ -68,7 +68,8 @@ type Client struct {
 // repoName is what GitHub allows in the name of an owner or a repository.
 var repoName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,100}$`)
 
-// New checks cfg and returns a Client; nothing is sent. The error never holds the token.
+// New checks cfg and returns a Client; nothing is sent. An error says which field is missing or cannot be what it is for; it
+// never holds the token.
 func New(cfg Config) (*Client, error) {
 	base, err := parseBaseURL(cfg.BaseURL)
 	if err != nil {

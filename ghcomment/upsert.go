@@ -58,10 +58,10 @@ const (
 
 // Result is the state Upsert left behind.
 type Result struct {
-	Outcome Outcome
-	ID      int64  // of the comment that stands; 0 when there is none
-	URL     string // of the same, for people; from GitHub
-	Removed int    // duplicates of ours that were deleted
+	Outcome Outcome // "" when an error came first
+	ID      int64   // of the comment that stands; 0 when there is none
+	URL     string  // of the same, for people; from GitHub
+	Removed int     // duplicates of ours that were deleted
 }
 
 // Overhead is how many bytes of MaxBody the marker of c takes, the newline after it included. It does not depend on c.Body.
@@ -97,7 +97,8 @@ func (c Comment) check() error {
 // of ours, which two jobs can create at once, the oldest stays and the others are deleted. Rate limits and outages are waited
 // for at most 3 minutes and 4 tries; before a write is tried again, the comments are listed again.
 //
-// When permissions are missing the error is a *ForbiddenError. The Result is also meaningful with an error: if it has an
+// When permissions are missing the error is a *ForbiddenError. Others say what of number or c cannot be posted, before anything
+// is sent; that ctx ended; or that GitHub could not be reached, or refused, for longer than is waited for. The Result is also meaningful with an error: if it has an
 // Outcome, that was reached before something after it went wrong.
 func (c *Client) Upsert(ctx context.Context, number int, comment Comment) (Result, error) {
 	if number <= 0 {

@@ -10,7 +10,7 @@ import (
 // Login is a user name and password for one registry.
 type Login struct {
 	Host     string // as in an image name, with its port if it has one
-	Username string
+	Username string // as for docker login
 	Password string // or an access token
 }
 

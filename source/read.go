@@ -73,9 +73,10 @@ type pass struct {
 // layer that was read to its end and checked is returned. An image is for one
 // Read at a time.
 //
-// An error names the layer. It is visit's own, wrapped; the context's; or says
-// that a blob is missing, could not be transferred, exceeds a limit, cannot be
-// unpacked, or is not what its digest or diffID says.
+// An error is visit's own, wrapped; the context's, wrapped; or says that a blob is
+// missing, could not be transferred, exceeds a limit, cannot be unpacked, or is
+// not what its digest or diffID says. What went wrong in one layer names it; of
+// several, the lowest is reported.
 func Read[T any](ctx context.Context, img *Image, opt ReadOptions, visit func(ctx context.Context, layer io.Reader) (T, error)) ([]T, error) {
 	var mu sync.Mutex
 	kept := make(map[string]T)

@@ -222,7 +222,8 @@ type Layer struct {
 // count.
 func (img *Image) BlobBytesRead() int64 { return img.read.Load() }
 
-// Close releases what the image holds open. A second call does nothing.
+// Close releases what the image holds open, and returns the error of closing it.
+// A second call does nothing and returns nil.
 func (img *Image) Close() error {
 	if img.closer == nil {
 		return nil

@@ -40,7 +40,7 @@ const (
 // Annotation is a remark that GitHub shows on the run and, if it names a file of the
 // pull request, beside the line.
 type Annotation struct {
-	Level   Level
+	Level   Level  // how serious it is
 	Title   string // one line; may be empty
 	Message string // may have several lines
 	File    string // relative to the workspace, with slashes; may be empty
@@ -67,7 +67,8 @@ func NewCommands(w io.Writer, r Runner) *Commands {
 }
 
 // Annotate writes the annotations, errors first, until the run has MaxAnnotations of
-// them. The rest is counted in one plain line. It returns how many were written.
+// them. The rest is counted in one plain line. It returns how many were written; the error
+// is the first that any write to the target gave.
 func (c *Commands) Annotate(list []Annotation) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -113,7 +114,8 @@ func (c *Commands) annotate(a Annotation) {
 
 // AddMask has the runner replace each secret by *** in the log from here on, also in the
 // forms it takes on the way: base64 and percent-encoded. Empty ones are left out; the
-// runner would complain. Nothing is written where no runner reads it.
+// runner would complain. Nothing is written where no runner reads it. The error is the first
+// that any write to the target gave, and holds no secret.
 func (c *Commands) AddMask(secrets ...string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -140,7 +142,7 @@ func (c *Commands) AddMask(secrets ...string) error {
 }
 
 // MaskLogin masks a password and what a registry or server is sent for it: the base64 of
-// "username:password". The user name itself is not a secret.
+// "username:password". The user name itself is not a secret. It fails when AddMask does.
 func (c *Commands) MaskLogin(username, password string) error {
 	if password == "" {
 		return nil

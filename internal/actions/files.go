@@ -20,7 +20,8 @@ const SummaryLimit = 900 << 10
 // SetOutput sets the output called name of this step. It reports false, and does nothing,
 // where there is no runner to read it. The value is a number, a word or a path: one line
 // of at most 4,096 bytes without control or invisible characters, since what reads it is
-// a shell script more often than not. Anything else is an error and nothing is written.
+// a shell script more often than not. Anything else is an error and nothing is written;
+// so is a file that cannot be appended to.
 func (r Runner) SetOutput(name, value string) (bool, error) {
 	if name == "" || strings.Trim(name, nameChars) != "" {
 		return false, fmt.Errorf("setting output %s: a name has letters, digits, - and _ only", escape.CodeProse(name, 40))
@@ -48,7 +49,7 @@ const nameChars = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345678
 // AppendSummary appends markdown to the job summary of this step. It reports false, and
 // does nothing, where there is no runner to read it. If the summary would grow beyond
 // SummaryLimit it is an error and nothing is written: cutting is for whoever knows where
-// a table ends.
+// a table ends. A file that cannot be appended to is an error too.
 func (r Runner) AppendSummary(markdown string) (bool, error) {
 	if r.SummaryPath == "" {
 		return false, nil

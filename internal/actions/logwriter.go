@@ -32,7 +32,8 @@ type LogWriter struct {
 // NewLogWriter returns a LogWriter in front of w.
 func NewLogWriter(w io.Writer) *LogWriter { return &LogWriter{w: w} }
 
-// Write takes p; it returns len(p) unless the target fails.
+// Write takes p. It returns len(p) and nil, or the target's error and how many bytes were
+// taken until then.
 func (l *LogWriter) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -75,8 +76,8 @@ func wholeRunes(p []byte) int {
 	return len(p)
 }
 
-// Close writes what is left as a line of its own. It does not close the target. The
-// LogWriter can be used on.
+// Close writes what is left as a line of its own, and returns the target's error. It does
+// not close the target. The LogWriter can be used on.
 func (l *LogWriter) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

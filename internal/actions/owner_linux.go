@@ -9,8 +9,9 @@ import (
 
 // OwnLike gives a file or directory that we made to the owner of dir. A container action
 // runs as root; on a self-hosted runner a root-owned file in the workspace makes the next
-// checkout fail. An error says that the owner is as before, which is no reason to fail a
-// run. Links and files with a second name are refused: they may belong to someone else.
+// checkout fail. An error says that the owner is as before, because path or dir cannot be
+// opened or the change is not allowed; that is no reason to fail a run. Links and files
+// with a second name are refused: they may belong to someone else.
 func OwnLike(path, dir string) error {
 	if err := ownLike(path, dir); err != nil {
 		return fmt.Errorf("giving a file to the owner of the workspace: %w", err)

@@ -22,10 +22,10 @@ type Runner struct {
 	HeadRef    string // branch of the pull request, without "refs/heads/"
 	BaseRef    string // branch it goes into, without "refs/heads/"
 
-	RunID      int64 // 0 if unknown
-	RunAttempt int64 // 1 for the first; 0 if unknown
-	Workflow   string
-	Job        string
+	RunID      int64  // 0 if unknown
+	RunAttempt int64  // 1 for the first; 0 if unknown
+	Workflow   string // the workflow's name, or its file where it has none
+	Job        string // the job's key in the workflow file
 
 	ServerURL string // "https://github.com" or the Enterprise server, no slash at the end
 	APIURL    string // "https://api.github.com" or ".../api/v3", no slash at the end

@@ -302,7 +302,6 @@ func TestHostileNamesDoNothing(t *testing.T) {
 	}
 	summary, err := os.ReadFile(env["GITHUB_STEP_SUMMARY"])
 	must(t, err)
-	all = append(all, string(summary), g.comments[0])
 	seen["the summary"], seen["the comment"] = string(summary), g.comments[0]
 	for where, text := range seen {
 		for _, name := range []string{"set-output", "add-mask", "code", "octocat", "evil.test", "right to left"} {

@@ -41,7 +41,7 @@ func (fs *flagSet) measuring() *measureFlags {
 	return &measureFlags{
 		platform:    fs.String("platform", "", "the `OS/ARCH` to measure of an image that has several (default the only one, else linux on this processor)"),
 		base:        fs.String("base", "", "the `IMAGE` named in FROM, to tell base and own bytes apart (default the budget file's, else the image's annotation)"),
-		detail:      fs.choice("detail", "`LEVEL` of reading: manifest reads no layer, files reads all, auto reads layers from a registry only if a limit needs them", "auto", "auto", "manifest", "files"),
+		detail:      fs.choice("detail", "`LEVEL` of reading: manifest reads no layer, files reads all, auto reads layers from a registry only if a limit needs them, or to explain what differs from an image that was read", "auto", "auto", "manifest", "files"),
 		estimate:    fs.Bool("estimate", false, "compress layers that the source holds unpacked, to estimate their compressed size; slow (a limit on compressed bytes does this by itself)"),
 		cache:       fs.String("cache", "", "keep what was learnt about layers in `DIR`, and do not read them again"),
 		maxFiles:    fs.Int("max-files", 5_000_000, "give up on an image with more than `N` files and directories in its layers"),

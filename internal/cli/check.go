@@ -282,7 +282,7 @@ func (c *Command) checkImage(ctx context.Context, m *measurer, set *budgetSet, i
 		// baseline is judged.
 		trouble = err
 		if errors.Is(err, baseline.ErrPlatform) {
-			trouble = fmt.Errorf("%s %w; save one for %s, or check another platform", set.baseline, err, opened.Platform)
+			trouble = fmt.Errorf("%w; save one for %s, or check another platform", err, opened.Platform)
 		}
 		info.Status, info.Reason = string(budget.BaselineNotComparable), trouble.Error()
 	case base != nil:

@@ -39,7 +39,8 @@ func NewCache() *Cache {
 }
 
 // OpenCache uses dir, which is created, and keeps at most maxBytes in it; the
-// indexes that were not used for longest go first.
+// indexes that were not used for longest go first. It is an error if the
+// directory cannot be made.
 func OpenCache(dir string, maxBytes int64, now func() time.Time) (*Cache, error) {
 	if err := os.MkdirAll(filepath.Join(dir, "layers"), 0o755); err != nil {
 		return nil, fmt.Errorf("creating the cache: %w", err)
@@ -171,8 +172,9 @@ func (c *Cache) write(name string, data []byte) error {
 	return nil
 }
 
-// Close prunes the directory. It returns what went wrong since OpenCache, if
-// anything did: reason for a warning, since every figure is right all the same.
+// Close prunes the directory. Its error is what could not be written or removed
+// since OpenCache: reason for a warning, since every figure is right all the
+// same.
 func (c *Cache) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -77,7 +77,10 @@ type Result struct {
 	LayersRead, LayersKnown int
 }
 
-// Image measures an image.
+// Image measures an image. Without [Options.Files] it reads no layer, unless one
+// is to be estimated. An error is a layer that could not be read to its end and
+// checked, one that no host could unpack, a limit that was reached, or figures
+// that do not add up; there is no partial result.
 func Image(ctx context.Context, img *source.Image, opt Options) (*Result, error) {
 	opt.Limits = opt.Limits.withDefaults()
 	res := &Result{}

@@ -2,5 +2,5 @@
 
 package actions
 
-// OwnLike does nothing and returns nil: container actions run on Linux only.
+// OwnLike does nothing and returns no error: container actions run on Linux only.
 func OwnLike(path, dir string) error { return nil }

@@ -30,6 +30,7 @@ func cases(t testing.TB) map[string]*report.Report {
 		"over": rich(t), "inspect": inspect, "diff": diff, "fine": fine(t), "shrunk": shrunk(t), "no-baseline": noBaseline(t), "manifest-only": manifestOnly(t),
 		"not-comparable": notComparable(t), "waived": waived(t), "estimated": estimated(t), "no-budget": noBudget(t), "many-images": many(t, 200), "platforms": platforms(t),
 		"unmeasured": unmeasured(fine(t), refused), "only-unmeasured": unmeasured(wrap(), refused),
+		"diff-same": same(0), "diff-recompressed": same(3), "diff-base-unknown": baseUnknown(t),
 	}
 }
 
@@ -162,6 +163,48 @@ func many(t testing.TB, n int) *report.Report {
 	return wrap(images...)
 }
 
+// same is the difference of two images of which only one layer is compressed
+// anew, by so many bytes more, or none is.
+func same(more footprint.Bytes) *report.Report {
+	head, base := near(more), oldImage()
+	head.Name, head.Layers[5].Digest = "", base.Layers[5].Digest
+	if more != 0 {
+		head.Layers[5].Digest = "sha256:Z"
+	}
+	d := delta(base, head)
+	d.Layers[5].Change = footprint.Same
+	if more > 0 {
+		d.Causes = []footprint.Cause{{Bytes: more, Metric: footprint.Compressed, Change: footprint.Same, Layer: 5}}
+	}
+	img := report.Image{Head: head, Base: base, Delta: d, Baseline: report.Baseline{Status: "found"}}
+	r := wrap(img)
+	r.Kind, r.Run = report.Diff, report.Run{}
+	return r
+}
+
+// baseUnknown is the difference of two images of which nobody knows the base, with
+// the directories that are left after others in them were listed on their own.
+func baseUnknown(t testing.TB) *report.Report {
+	head, base := newImage(), oldImage()
+	head.Base, head.Own, base.Base, base.Own = nil, nil, nil, nil
+	d := delta(base, head)
+	d.Paths = []footprint.PathChange{
+		{Path: "/usr/share/locale", Change: footprint.Added, Dir: true, New: 9_600_000, Bytes: 9_600_000, Files: 40, Layer: 4},
+		{Path: "/usr/share", Change: footprint.Added, Dir: true, New: 4_100_000, Bytes: 4_100_000, Files: 9, Layer: 4},
+		{Path: "/usr/share-old", Change: footprint.Added, Dir: true, New: 3_000_000, Bytes: 3_000_000, Files: 2, Layer: 4},
+		{Path: "/", Change: footprint.Changed, Dir: true, Old: 2_000_000, New: 1_000_000, Bytes: -1_000_000, Files: 1, Layer: 4},
+	}
+	d.Causes = []footprint.Cause{
+		{Bytes: 9_600_000, Metric: footprint.Unpacked, Path: "/usr/share/locale", Change: footprint.Added, Layer: 4},
+		{Bytes: 4_100_000, Metric: footprint.Unpacked, Path: "/usr/share", Change: footprint.Added, Layer: 4},
+		{Bytes: 3_000_000, Metric: footprint.Unpacked, Path: "/usr/share", Fate: footprint.Deleted, Change: footprint.Added, Layer: 4},
+	}
+	img := report.Image{Head: head, Base: base, Delta: d, Baseline: report.Baseline{Status: "found"}}
+	r := wrap(img)
+	r.Kind, r.Run = report.Diff, report.Run{}
+	return r
+}
+
 func platforms(t testing.TB) *report.Report {
 	var images []report.Image
 	for _, platform := range []string{"linux/amd64", "linux/arm64"} {
@@ -246,7 +289,7 @@ func TestEveryCheckIsShown(t *testing.T) {
 	t.Parallel()
 	r := rich(t)
 	text := terminal(t, r, report.TerminalOptions{})
-	for _, want := range []string{"max 120 MB", "warn 100 MB", "growth 5%", "max 5 MB", "max 20", "growth 1 MB", "max 80 MB", "/usr/bin/gcc", "**/.git/**", "/app/.git/HEAD", "12.4 MB over", "13 left", "waived until 2026-12-31", "Dockerfile:14", "read 39.1 MB of layers, 4 of 7 known"} {
+	for _, want := range []string{"max 120 MB", "warn 100 MB", "growth 5%", "max 5 MB", "max 20", "growth 1 MB", "max 80 MB", "/usr/bin/gcc", "**/.git/**", "/app/.git/HEAD", "12.4 MB over", "13 left", "waived until 2026-12-31", "Dockerfile:14", "read 39.1 MB: 3 distinct layers, 4 more known"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the terminal report lacks %q", want)
 		}

@@ -154,9 +154,12 @@ func TestTerminalIsInert(t *testing.T) {
 			checkTerminal(t, terminal(t, r, report.TerminalOptions{Width: w}), w)
 		}
 		colored := terminal(t, r, report.TerminalOptions{Color: true})
-		checkTerminal(t, sgr.ReplaceAllString(colored, ""), 80)
+		checkTerminal(t, sgr.ReplaceAllString(colored, ""), logWidth)
 	})
 }
+
+// logWidth is how long a line may be where there is no terminal.
+const logWidth = 300
 
 var sgr = regexp.MustCompile("\x1b\\[[0-9]+m")
 
@@ -349,7 +352,8 @@ func TestRoundTripEndless(t *testing.T) {
 	img.Delta.Packages[0].Name, img.Verdict.Checks[0].Limit, img.Verdict.Checks[0].Pos.File = endless, endless, endless
 	for _, r.Kind = range kinds() {
 		checkRoundTrip(t, r)
-		checkTerminal(t, terminal(t, r, report.TerminalOptions{}), 80)
+		checkTerminal(t, terminal(t, r, report.TerminalOptions{}), logWidth)
+		checkTerminal(t, terminal(t, r, report.TerminalOptions{Width: 80}), 80)
 		checkMarkdown(t, markdown(t, r, comment))
 	}
 }
@@ -398,7 +402,8 @@ func FuzzMarkdown(f *testing.F) {
 			t.Errorf("%d bytes of %d", len(out), limit)
 		}
 		checkMarkdown(t, out)
-		checkTerminal(t, terminal(t, r, report.TerminalOptions{}), 80)
+		checkTerminal(t, terminal(t, r, report.TerminalOptions{}), logWidth)
+		checkTerminal(t, terminal(t, r, report.TerminalOptions{Width: 80}), 80)
 		checkRoundTrip(t, r)
 	})
 }

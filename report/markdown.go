@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/url"
@@ -83,7 +84,15 @@ func emoji(s budget.Status) string {
 
 func (m *markdown) document() document {
 	d := document{headings: m.headings(), footers: m.footers(), rest: m.rest}
+	if m.alike() {
+		return m.withSections(d, []section{m.same()})
+	}
 	sections := []section{m.overview(), m.causes(), m.remarks(), m.parts(), m.layers(), m.checks(), m.packages(), m.paths(), m.waste(), m.largest(), m.accept()}
+	return m.withSections(d, sections)
+}
+
+// withSections adds those sections that say something.
+func (m *markdown) withSections(d document, sections []section) document {
 	for _, s := range sections {
 		if len(s.parts) > 0 {
 			d.sections = append(d.sections, s)
@@ -109,6 +118,72 @@ func (m *markdown) about(img *Image) string {
 		return ""
 	}
 	return "**" + inText(img.title()) + "** " + prose(img.Head.Platform) + "\n\n"
+}
+
+// grid is a table in the making.
+type grid struct {
+	columns []string
+	rows    [][]string
+}
+
+func (g *grid) add(cells ...string) { g.rows = append(g.rows, cells) }
+
+// part writes the table below a line of text, without the columns that are empty
+// in every row.
+func (g grid) part(lead string) part {
+	full := make([]bool, len(g.columns))
+	for _, row := range g.rows {
+		for i, c := range row {
+			full[i] = full[i] || c != ""
+		}
+	}
+	keep := func(cells []string) []string {
+		var out []string
+		for i, c := range cells {
+			if full[i] {
+				out = append(out, c)
+			}
+		}
+		return out
+	}
+	p := part{head: lead + tableHead(keep(g.columns)...)}
+	for _, row := range g.rows {
+		p.rows = append(p.rows, tableRow(keep(row)...))
+	}
+	return p
+}
+
+// platform is that of all images, if it is one.
+func (m *markdown) platform() (string, bool) {
+	platform := ""
+	for i := range m.Images {
+		if i > 0 && m.Images[i].Head.Platform != platform {
+			return "", false
+		}
+		platform = m.Images[i].Head.Platform
+	}
+	return platform, true
+}
+
+// platformCell is empty where all images have the same platform: on a narrow
+// screen the column would push the verdict over the edge.
+func (m *markdown) platformCell(img *Image) string {
+	if _, one := m.platform(); one {
+		return ""
+	}
+	return cmp.Or(prose(img.Head.Platform), "–")
+}
+
+// alike tells whether this is the difference of two images with the same content.
+func (m *markdown) alike() bool {
+	return m.Kind == Diff && m.total() == 1 && len(m.Images) == 1 && m.Images[0].sameContent()
+}
+
+// same is all there is to say of two images with the same content.
+func (m *markdown) same() section {
+	img := &m.Images[0]
+	words := "S" + strings.TrimPrefix(sameWords(img), "s")
+	return section{name: "what is the same", noun: "line", parts: []part{{rows: []string{words + ": " + contentWords(img) + "\n"}}}}
 }
 
 // row writes cells as a row of a table.
@@ -295,6 +370,9 @@ func differenceWords(img *Image) string {
 	if img.Base != nil {
 		words = inHead(reference(img.Base)) + " → " + words
 	}
+	if img.sameContent() {
+		return words + ": same content"
+	}
 	f := img.figure(false, img.sizeMetric())
 	if !f.compared {
 		return words + ": not comparable"
@@ -353,6 +431,10 @@ func binding(checks []budget.Check) *budget.Check {
 // footers say how it was measured and with what it was compared.
 func (m *markdown) footers() []string {
 	var words []string
+	if platform, one := m.platform(); one && platform != "" && (m.alike() || len(m.causes().parts) == 0) {
+		// No other place of a document with one platform names it.
+		words = append(words, prose(platform))
+	}
 	if len(m.Images) > 0 {
 		words = append(words, method(m.Images[0].Head.Metrics))
 	}
@@ -383,7 +465,7 @@ func (m *markdown) footers() []string {
 func (m *markdown) comparison() string {
 	words := ""
 	for i := range m.Images {
-		w := baselineWords(m.Images[i].Baseline, inText)
+		w := baselineWords(m.Images[i].Baseline, inText, prose)
 		if i > 0 && w != words {
 			return "compared with several baselines"
 		}
@@ -401,5 +483,5 @@ func (m *markdown) update() string {
 	if !known || m.Images[0].Delta == nil {
 		return ""
 	}
-	return "a host that has the base pulls " + footprint.Bytes(pull).String()
+	return "a host that has the baseline's image pulls " + footprint.Bytes(pull).String()
 }

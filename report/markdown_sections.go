@@ -3,7 +3,6 @@ package report
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,35 +39,40 @@ func (m *markdown) overview() section {
 	if m.Kind == Inspect {
 		return m.inspected()
 	}
-	p := part{head: tableHead("image", "platform", ">"+m.baseColumn(), ">"+m.headColumn(), ">change", "budget", "status")}
+	g := grid{columns: []string{"image", "platform", ">" + m.baseColumn(), ">" + m.headColumn(), ">change", "budget", "status"}}
 	if m.Kind == Diff {
-		p.head = tableHead("figure", "platform", ">old", ">new", ">change", "", "")
+		g.columns = []string{"figure", "platform", ">old", ">new", ">change", "budget", "status"}
 	}
-	p.rows = m.unmeasuredRows()
+	m.unmeasuredRows(&g)
 	for _, img := range m.ranked() {
-		p.rows = append(p.rows, m.figureRows(img)...)
+		m.figureRows(&g, img)
 	}
 	s := section{name: "the table", noun: "row"}
-	if len(p.rows) > 0 {
-		s.parts = []part{p}
+	if len(g.rows) > 0 {
+		s.parts = []part{g.part("")}
 	}
 	return s
 }
 
-// baseColumn names the baseline's commit if all images have the same one.
+// baseColumn names the baseline's commit if all images have the same one. Only in
+// a pull request is that the "base", as everyone calls it there: elsewhere the
+// word is for the base image.
 func (m *markdown) baseColumn() string {
 	commit := ""
 	for i := range m.Images {
 		c := m.Images[i].Baseline.Commit
 		if i > 0 && c != commit {
-			return "base"
+			return "baseline"
 		}
 		commit = c
 	}
-	if commit == "" {
-		return "base"
+	switch {
+	case commit == "":
+		return "baseline"
+	case m.Run.PullRequest > 0:
+		return "base " + inCell(short(commit))
 	}
-	return "base " + inCell(short(commit))
+	return "baseline " + inCell(short(commit))
 }
 
 func (m *markdown) headColumn() string {
@@ -84,8 +88,7 @@ func (m *markdown) headColumn() string {
 
 // figureRows are the rows of one image: its size, and whatever else is not
 // within its limit.
-func (m *markdown) figureRows(img *Image) []string {
-	var rows []string
+func (m *markdown) figureRows(g *grid, img *Image) {
 	for _, f := range img.figures(m.Kind == Diff) {
 		size := !f.own && f.metric == img.sizeMetric()
 		limits := f.checks
@@ -95,7 +98,7 @@ func (m *markdown) figureRows(img *Image) []string {
 			})
 		}
 		if size || len(limits) > 0 || m.Kind == Diff {
-			rows = append(rows, m.figureRow(img, f, limits))
+			g.add(m.figureRow(img, f, limits)...)
 		}
 	}
 	for _, c := range img.Verdict.Checks {
@@ -106,12 +109,11 @@ func (m *markdown) figureRows(img *Image) []string {
 		if c.Kind != budget.KindForbid && c.Status != budget.NotMeasured {
 			now = amount(c, c.Actual)
 		}
-		rows = append(rows, tableRow(inCell(img.title())+" "+inCell(subjectOf(c)), prose(img.Head.Platform), "–", whole(now), "–", whole(rule(c, prose)), whole(emoji(c.Status)+" "+state(c))))
+		g.add(inCell(img.title())+" "+inCell(subjectOf(c)), m.platformCell(img), "–", whole(now), "–", whole(rule(c, prose)), whole(emoji(c.Status)+" "+state(c)))
 	}
-	return rows
 }
 
-func (m *markdown) figureRow(img *Image, f figure, limits []budget.Check) string {
+func (m *markdown) figureRow(img *Image, f figure, limits []budget.Check) []string {
 	was, now, change := f.texts()
 	if share := f.percent(1); share != "" {
 		change = whole(change) + " (" + whole(strings.ReplaceAll(share, "<", "&lt;")) + ")"
@@ -136,7 +138,7 @@ func (m *markdown) figureRow(img *Image, f figure, limits []budget.Check) string
 	if m.Kind == Diff {
 		name = figureWords(f)
 	}
-	return tableRow(name, prose(img.Head.Platform), whole(was), whole(now), change, whole(strings.Join(rules, "<br>")), whole(strings.Join(states, "<br>")))
+	return []string{name, m.platformCell(img), whole(was), whole(now), change, whole(strings.Join(rules, "<br>")), whole(strings.Join(states, "<br>"))}
 }
 
 // whole keeps a figure and its unit on one line of a narrow table.
@@ -149,24 +151,25 @@ func figureWords(f figure) string {
 		words += " (" + kindOf(f.metric) + ")"
 	}
 	if f.own {
-		words += " without the base"
+		words = "own " + words + ", without the base image"
 	}
 	return words
 }
 
 // inspected is the table of an inspection.
 func (m *markdown) inspected() section {
-	p := part{head: tableHead("image", "platform", ">compressed", ">unpacked", ">final (unpacked)", ">wasted (unpacked)", ">layers", ">files"), rows: m.unmeasuredRows()}
+	g := grid{columns: []string{"image", "platform", ">compressed", ">unpacked", ">final (unpacked)", ">wasted (unpacked)", ">layers", ">files"}}
+	m.unmeasuredRows(&g)
 	for i := range m.Images {
 		img := &m.Images[i]
 		row := func(name string, metrics *footprint.Metrics) {
-			cells := []string{name, prose(img.Head.Platform)}
+			cells := []string{name, m.platformCell(img)}
 			for _, metric := range footprint.AllMetrics() {
 				if metric != footprint.Update {
 					cells = append(cells, cmp.Or(metricText(metrics, metric), "–"))
 				}
 			}
-			p.rows = append(p.rows, tableRow(cells...))
+			g.add(cells...)
 		}
 		row(inCell(img.title()), &img.Head.Metrics)
 		if b := img.Head.Base; b != nil && img.Head.Own != nil {
@@ -174,7 +177,7 @@ func (m *markdown) inspected() section {
 			row("on top of it", img.Head.Own)
 		}
 	}
-	return section{name: "the table", noun: "row", parts: []part{p}}
+	return section{name: "the table", noun: "row", parts: []part{g.part("")}}
 }
 
 // How many causes are listed of one image, and of each of several.
@@ -193,7 +196,7 @@ func (m *markdown) causes() section {
 		if img.Delta == nil || img.urgency() > 2 && m.Kind == Check {
 			continue
 		}
-		compressed, unpacked := causesByKind(img.Delta.Causes)
+		compressed, unpacked := causesByKind(img.causes())
 		for _, list := range [][]footprint.Cause{compressed, unpacked} {
 			if len(list) > 0 {
 				s.parts = append(s.parts, m.causeList(img, list))
@@ -231,11 +234,12 @@ func (m *markdown) listTitle(what string, img *Image, kind string) string {
 
 func (m *markdown) causeList(img *Image, causes []footprint.Cause) part {
 	p := part{head: m.listTitle("What grew", img, kindOf(causes[0].Metric))}
+	rest := causeRemainders(img.Delta.Causes)
 	for i, c := range causes {
 		if i == m.top() {
 			var sum footprint.Bytes
-			for _, rest := range causes[i:] {
-				sum += rest.Bytes
+			for _, c := range causes[i:] {
+				sum += c.Bytes
 			}
 			p.rows = append(p.rows, fmt.Sprintf("%d. %s: %d more\n", i+1, sum.Signed(), len(causes)-i))
 			break
@@ -244,7 +248,7 @@ func (m *markdown) causeList(img *Image, causes []footprint.Cause) part {
 		if by != "" {
 			by = ", by " + by
 		}
-		p.rows = append(p.rows, fmt.Sprintf("%d. **%s** %s%s\n", i+1, c.Bytes.Signed(), causeWhat(c, inText), by))
+		p.rows = append(p.rows, fmt.Sprintf("%d. **%s** %s%s\n", i+1, c.Bytes.Signed(), causeWhat(c, inText, rest), by))
 	}
 	return p
 }
@@ -273,7 +277,7 @@ func (m *markdown) remarks() section {
 			p.rows = append(p.rows, "- "+name+prose(note)+"\n")
 		}
 		if img.Baseline.Status == string(budget.BaselineNotComparable) && !blind {
-			p.rows = append(p.rows, "- "+name+baselineWords(img.Baseline, prose)+"\n")
+			p.rows = append(p.rows, "- "+name+baselineWords(img.Baseline, inText, prose)+"\n")
 		}
 	}
 	if len(p.rows) > 0 {
@@ -294,7 +298,7 @@ func (m *markdown) parts() section {
 			continue
 		}
 		p := part{head: m.about(img) + tableHead("part (unpacked)", ">change", "")}
-		for _, part := range partList(img.Delta.Parts) {
+		for _, part := range img.partList() {
 			p.rows = append(p.rows, tableRow(part.name, part.bytes.Signed(), part.meaning))
 		}
 		p.rows = append(p.rows, tableRow("**sum**", "**"+img.Delta.Parts.Sum().Signed()+"**", "the change of unpacked"))
@@ -348,7 +352,11 @@ func (m *markdown) allLayers(img *Image) part {
 // for each run of them.
 func (m *markdown) changedLayers(img *Image) (part, int) {
 	unit, size := layerUnit(img.Delta)
-	p := part{head: m.about(img) + tableHead(">#", "made by ("+unit+" bytes)", ">base", ">now", ">change")}
+	was, now := "baseline", "now"
+	if m.Kind == Diff {
+		was, now = "old", "new"
+	}
+	p := part{head: m.about(img) + tableHead(">#", "made by ("+unit+" bytes)", ">"+was, ">"+now, ">change")}
 	changed := 0
 	var same []footprint.LayerChange
 	flush := func() {
@@ -527,13 +535,14 @@ func (m *markdown) paths() section {
 			continue
 		}
 		p := part{head: m.about(img) + tableHead("path", "", ">files", ">change (unpacked)")}
+		rest := pathRemainders(img.Delta.Paths)
 		for _, g := range pathGroups(img.Delta.Paths) {
 			for i, c := range g.paths {
 				if i == maxPaths {
 					p.rows = append(p.rows, tableRow(fmt.Sprintf("%d more", len(g.paths)-i), g.title, "", sumOf(g.paths[i:]).Signed()))
 					break
 				}
-				p.rows = append(p.rows, tableRow(pathName(c, inCell), g.title, count(int64(c.Files)), c.Bytes.Signed()))
+				p.rows = append(p.rows, tableRow(pathName(c, inCell, rest), g.title, count(int64(c.Files)), c.Bytes.Signed()))
 			}
 		}
 		if len(p.rows) > 0 {
@@ -542,6 +551,12 @@ func (m *markdown) paths() section {
 		}
 	}
 	return details(fmt.Sprintf("Paths that changed: %s unpacked", sum.Signed()), s)
+}
+
+// sameWaste tells whether both images hide the same bytes, which then explain no
+// difference.
+func (img *Image) sameWaste() bool {
+	return img.Base != nil && slices.Equal(img.Head.Dead, img.Base.Dead)
 }
 
 // wasteful tells whether the waste of an image is worth a table: where something
@@ -556,7 +571,7 @@ func (m *markdown) waste() section {
 	var sum footprint.Bytes
 	for _, img := range m.ranked() {
 		head := img.Head
-		if head.Metrics.Has&footprint.HasFiles == 0 || m.Kind == Check && !img.wasteful() {
+		if head.Metrics.Has&footprint.HasFiles == 0 || m.Kind == Check && !img.wasteful() || m.Kind == Diff && img.sameWaste() {
 			continue
 		}
 		p := part{head: m.about(img) + tableHead(">wasted (unpacked)", "under", "what happened", "shipped by", "hidden by")}
@@ -603,33 +618,46 @@ func (m *markdown) budgetLine(pos budget.Pos) string {
 	return link(inText(fmt.Sprintf("%s:%d", legible(file), pos.Line)), m.Run.lineURL(file, pos.Line))
 }
 
-// plainKey is a limit that needs no quotes in YAML.
-var plainKey = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,80}$`)
-
-// accept says how to keep to the budget by changing it.
+// accept says how to keep to the budget by changing it: by a waiver where the limit
+// is one on growth, else by raising it.
 func (m *markdown) accept() section {
 	s := section{name: "how to accept it", noun: "change", rank: 2}
-	waive := ""
 	var p part
+	var limits []string
+	fallback, growth := "", false
 	for _, img := range m.ranked() {
 		for _, a := range img.acceptances(inText) {
-			to := ""
+			words, why := a.verb+" "+a.key, ""
 			if a.to != "" {
-				to = " " + a.to
+				words += " " + a.to
 			}
-			p.rows = append(p.rows, fmt.Sprintf("- %s %s%s in %s\n", a.verb, a.key, to, m.budgetLine(a.pos)))
+			if a.limit != "" {
+				growth, why = true, ": "+movesWithBaseline
+				if plainKey.MatchString(a.limit) && !slices.Contains(limits, a.limit) {
+					limits = append(limits, a.limit)
+				}
+			}
+			p.rows = append(p.rows, fmt.Sprintf("- %s in %s%s\n", words, m.budgetLine(a.pos), why))
 		}
 		for _, c := range img.Verdict.Checks {
-			if waive == "" && c.Status == budget.Fail && c.Waiver == nil && c.Pos.Line > 0 && plainKey.MatchString(c.Limit) {
-				waive = c.Limit
+			if fallback == "" && c.Status == budget.Fail && c.Waiver == nil && c.Pos.Line > 0 && plainKey.MatchString(c.Limit) {
+				fallback = c.Limit
 			}
 		}
 	}
 	if len(p.rows) == 0 {
 		return s
 	}
-	if waive != "" {
-		p.rows = append(p.rows, "- or excuse it for a time, below the image in the budget file:\n\n  ```yaml\n  waivers:\n    - {limit: "+waive+", until: YYYY-MM-DD, reason: \"…\"}\n  ```\n")
+	lead := "a waiver stands below the image in the budget file"
+	if !growth && fallback != "" {
+		lead, limits = "or excuse it for a time, below the image in the budget file", []string{fallback}
+	}
+	if len(limits) > 0 {
+		snippet := "- " + lead + ":\n\n  ```yaml\n  waivers:\n"
+		for _, limit := range limits[:min(len(limits), topCauses)] {
+			snippet += "    - " + waiver(limit) + "\n"
+		}
+		p.rows = append(p.rows, snippet+"  ```\n")
 	}
 	s.parts = []part{p}
 	return details("Accept this change", s)

@@ -3,8 +3,10 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/org/image-budget/budget"
@@ -27,15 +29,21 @@ func fateWords(f footprint.Fate) string {
 	return "hidden"
 }
 
-// causeWhat says what grew, without its bytes and its place.
-func causeWhat(c footprint.Cause, q quote) string {
+// causeWhat says what grew, without its bytes and its place. rest are the
+// directories that others in the list are taken out of.
+func causeWhat(c footprint.Cause, q quote, rest map[string]bool) string {
 	name := q(c.Path)
+	if c.Fate == "" && c.Label == "" && rest[c.Path] {
+		name = "rest of " + name
+	}
 	if c.Label != "" {
 		name = c.Label + " " + name
 	}
 	switch {
 	case c.Path == "" && c.Change == footprint.Added:
 		return "a new layer"
+	case c.Path == "" && c.Change == footprint.Same:
+		return "a layer of the same content, compressed differently"
 	case c.Path == "":
 		return "a layer that grew"
 	case c.Fate == footprint.Rewritten:
@@ -138,13 +146,42 @@ func remark(c budget.Check, q quote) string {
 // acceptance is a change to the budget file under which a check would pass.
 type acceptance struct {
 	// verb and key say what to do with which key, to the value that it needs,
-	// "" if it has to go; pos is the place in the budget file.
+	// "" if it needs none; pos is the place in the budget file.
 	verb, key, to string
 	pos           budget.Pos
+	// limit is set, to its name inside the image, where a waiver is what to write.
+	limit string
 }
 
-// acceptances lists the changes for everything that fails or warns. Without a
-// budget file there is nothing to change.
+// movesWithBaseline is why a limit on growth is waived and not raised: what is
+// raised for one change stays open for every later one.
+const movesWithBaseline = "a growth limit moves with the baseline after the merge"
+
+// plainKey is a limit that needs no quotes in YAML.
+var plainKey = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,80}$`)
+
+// waiver is an entry for the list of waivers of an image.
+func waiver(limit string) string {
+	return "{limit: " + limit + ", until: YYYY-MM-DD, reason: \"…\"}"
+}
+
+// waiverWords says where a waiver stands and what it looks like, "" if none is
+// asked for.
+func waiverWords(changes []acceptance) string {
+	for _, a := range changes {
+		switch {
+		case a.limit == "":
+		case plainKey.MatchString(a.limit):
+			return movesWithBaseline + "; below the image: waivers: [" + waiver(a.limit) + "]"
+		default:
+			return movesWithBaseline
+		}
+	}
+	return ""
+}
+
+// acceptances lists the changes for everything that fails or warns, waivers first.
+// Without a budget file there is nothing to change.
 func (img *Image) acceptances(q quote) []acceptance {
 	var out []acceptance
 	for _, status := range []budget.Status{budget.Fail, budget.Warn} {
@@ -156,6 +193,11 @@ func (img *Image) acceptances(q quote) []acceptance {
 			switch {
 			case c.Kind == budget.KindForbid:
 				a.verb = "remove"
+			case c.Kind == budget.KindGrowth:
+				a.verb, a.limit = "waive", legible(c.Limit)
+				if c.Waiver != nil {
+					a.verb = "renew the waiver of"
+				}
 			case c.Unit == budget.UnitCount:
 				a.to = "to " + strconv.FormatInt(c.Actual, 10)
 			default:
@@ -164,6 +206,7 @@ func (img *Image) acceptances(q quote) []acceptance {
 			out = append(out, a)
 		}
 	}
+	slices.SortStableFunc(out, func(a, b acceptance) int { return cmp.Compare(len(b.limit), len(a.limit)) })
 	return out
 }
 
@@ -181,8 +224,9 @@ func enough(b footprint.Bytes) string {
 	return b.String()
 }
 
-// baselineWords says in a sentence what an image was compared with.
-func baselineWords(b Baseline, q quote) string {
+// baselineWords says in a sentence what an image was compared with, or why with
+// nothing and what to do about it. q quotes names and say sentences.
+func baselineWords(b Baseline, q, say quote) string {
 	switch b.Status {
 	case string(budget.BaselineFound):
 		words := "compared with"
@@ -200,15 +244,44 @@ func baselineWords(b Baseline, q quote) string {
 		}
 		return words
 	case string(budget.BaselineNotComparable):
-		return sentence("the baseline does not compare", q(b.Reason))
+		return sentence("the baseline does not compare", said(b.Reason, say))
+	}
+	if b.From == "none" {
+		return "compared with nothing: the baseline is switched off"
+	}
+	save := "save one with " + q("image-budget baseline save")
+	words := "no baseline yet"
+	if b.Reason != "" {
+		words = missing(b.Reason, say)
 	}
 	switch {
-	case b.From == "none":
-		return "compared with nothing: the baseline is switched off"
-	case b.Reason != "":
-		return sentence("no baseline yet", q(b.Reason))
+	case strings.HasPrefix(b.From, "file:") && b.Reason != "":
+		return words + "; " + save
+	case b.From == "" && b.Reason != "" || b.From != "" && !strings.HasPrefix(b.From, "file:"):
+		return words
 	}
-	return "no baseline yet: save one with " + q("image-budget baseline save") + "; limits on growth apply from then on"
+	return words + ": " + save + "; limits on growth apply from then on"
+}
+
+// missing says why there is no baseline. The reason may say on its own that there
+// is none.
+func missing(reason string, say quote) string {
+	const none = "no baseline"
+	for strings.HasPrefix(reason, none+": ") {
+		reason = strings.TrimPrefix(reason, none+": ")
+	}
+	if strings.Contains(reason, none) || strings.HasPrefix(reason, "the baseline ") {
+		return say(reason)
+	}
+	return sentence(none, said(reason, say))
+}
+
+// said quotes a sentence, which may be empty.
+func said(s string, say quote) string {
+	if s == "" {
+		return ""
+	}
+	return say(s)
 }
 
 // sentence joins a statement and its reason, which may be empty.
@@ -230,26 +303,85 @@ func method(m footprint.Metrics) string {
 	return "compressed bytes are read from the manifest"
 }
 
-// readWords says what measuring cost.
+// readWords says what measuring cost. An image may hold a layer twice, which is
+// read once, and two images may share one, which the second then knows: the
+// numbers are not those of the layers in the images.
 func readWords(r *Report) string {
-	all := r.LayersRead + r.LayersKnown
 	switch {
 	case r.LayersRead == 0 && r.LayersKnown == 0:
 		return "read no layer"
 	case r.LayersRead == 0:
-		return fmt.Sprintf("read no layer: all %d were known", r.LayersKnown)
+		return "read no layer: all were known"
 	case r.LayersKnown == 0:
-		return fmt.Sprintf("read %s of layers, all %d of them", r.BlobBytesRead, all)
+		return fmt.Sprintf("read %s: %s", r.BlobBytesRead, plural(r.LayersRead, "distinct layer"))
 	}
-	return fmt.Sprintf("read %s of layers, %d of %d known", r.BlobBytesRead, r.LayersKnown, all)
+	return fmt.Sprintf("read %s: %s, %s more known", r.BlobBytesRead, plural(r.LayersRead, "distinct layer"), count(int64(r.LayersKnown)))
 }
 
 // subject names an image as it was asked for, with the digest that was found.
 func subject(img *footprint.Image, q quote) string {
 	words := q(reference(img))
-	if img.Digest != "" {
-		words += " " + q(short(img.Digest))
+	if id := identity(img, q); id != "" {
+		words += " " + id
 	}
+	return words
+}
+
+// identity is the digest of an image. Where it has none, as in an engine that
+// stores no manifest, it is the image ID, which is that of the configuration.
+func identity(img *footprint.Image, q quote) string {
+	switch {
+	case img.Digest != "":
+		return q(short(img.Digest))
+	case img.ConfigDigest != "":
+		return "id " + q(short(img.ConfigDigest))
+	}
+	return ""
+}
+
+// sameContent tells whether two images hold the same files in the same layers.
+func (img *Image) sameContent() bool {
+	d := img.Delta
+	if img.Base == nil || d == nil || len(img.Base.Layers) != len(img.Head.Layers) || d.Unpacked != 0 || d.Final != 0 {
+		return false
+	}
+	for i := range img.Head.Layers {
+		if id := img.Head.Layers[i].DiffID; id == "" || id != img.Base.Layers[i].DiffID {
+			return false
+		}
+	}
+	return true
+}
+
+// sameWords says of images with the same content whether they are compressed alike.
+func sameWords(img *Image) string {
+	words := "same content: all " + plural(len(img.Head.Layers), "layer") + " are the same"
+	switch n := len(img.Head.Layers); n {
+	case 0:
+		return "same content: no layer holds any"
+	case 1:
+		words = "same content: the only layer is the same"
+	}
+	if img.Delta.Has&footprint.HasCompressed == 0 {
+		return words + "; how they are compressed does not compare"
+	}
+	again := false
+	for i := range img.Head.Layers {
+		was, now := &img.Base.Layers[i], &img.Head.Layers[i]
+		again = again || was.Compressed != now.Compressed || was.Digest != "" && now.Digest != "" && was.Digest != now.Digest
+	}
+	if !again {
+		return words
+	}
+	if img.Delta.Compressed == 0 {
+		return words + "; only the compression differs, at the same size"
+	}
+	return words + "; only the compression differs, " + img.Delta.Compressed.Signed()
+}
+
+// contentWords gives the sizes of what two images have in common.
+func contentWords(img *Image) string {
+	words, _, _ := strings.Cut(sizeWords(img), ", "+plural(img.Head.Metrics.Layers, "layer"))
 	return words
 }
 
@@ -257,13 +389,14 @@ func subject(img *footprint.Image, q quote) string {
 type shrinkage struct {
 	bytes footprint.Bytes
 	path  *footprint.PathChange
+	rest  map[string]bool
 }
 
 func (c shrinkage) what(q quote) string {
 	if c.path == nil {
 		return "less waste"
 	}
-	return pathName(*c.path, q)
+	return pathName(*c.path, q, c.rest)
 }
 
 // shrunk lists what became smaller, in an image that became smaller as a whole.
@@ -276,19 +409,58 @@ func (img *Image) shrunk() []shrinkage {
 	if d.Parts.Wasted < 0 {
 		out = append(out, shrinkage{bytes: d.Parts.Wasted})
 	}
+	rest := pathRemainders(d.Paths)
 	for i, p := range d.Paths {
 		if p.Bytes < 0 {
-			out = append(out, shrinkage{p.Bytes, &d.Paths[i]})
+			out = append(out, shrinkage{p.Bytes, &d.Paths[i], rest})
 		}
 	}
 	slices.SortStableFunc(out, func(a, b shrinkage) int { return cmp.Compare(a.bytes, b.bytes) })
 	return out[:min(len(out), maxCauses)]
 }
 
-// pathName marks directories with a slash at the end.
-func pathName(p footprint.PathChange, q quote) string {
+// pathName marks directories with a slash at the end, and those of rest as what is
+// left of them.
+func pathName(p footprint.PathChange, q quote, rest map[string]bool) string {
+	name := p.Path
 	if p.Dir && p.Path != "/" {
-		return q(legible(p.Path) + "/")
+		name = legible(p.Path) + "/"
 	}
-	return q(p.Path)
+	if p.Dir && rest[p.Path] {
+		return "rest of " + q(name)
+	}
+	return q(name)
+}
+
+// pathRemainders are the paths below which others are listed on their own.
+func pathRemainders(paths []footprint.PathChange) map[string]bool {
+	var names []string
+	for _, p := range paths {
+		names = append(names, p.Path)
+	}
+	return remainders(names)
+}
+
+// causeRemainders is pathRemainders for what grew. Waste is counted apart.
+func causeRemainders(causes []footprint.Cause) map[string]bool {
+	var names []string
+	for _, c := range causes {
+		if c.Path != "" && c.Fate == "" {
+			names = append(names, c.Path)
+		}
+	}
+	return remainders(names)
+}
+
+func remainders(names []string) map[string]bool {
+	slices.SortFunc(names, comparePaths)
+	names = slices.Compact(names)
+	out := map[string]bool{}
+	for i := 1; i < len(names); i++ {
+		// In this order everything below a directory follows it.
+		if above := names[i-1]; strings.HasPrefix(names[i], strings.TrimSuffix(above, "/")+"/") {
+			out[above] = true
+		}
+	}
+	return out
 }

@@ -134,7 +134,7 @@ func TestReadJSONMutated(t *testing.T) {
 			continue
 		}
 		accepted++
-		checkTerminal(t, terminal(t, r, report.TerminalOptions{}), 80)
+		checkTerminal(t, terminal(t, r, report.TerminalOptions{Width: 80}), 80)
 		text := markdown(t, r, comment)
 		if r.Run.ServerURL == "https://github.com" && r.Run.Repository == "acme/web" {
 			checkMarkdown(t, text)
@@ -159,7 +159,7 @@ func FuzzReadJSON(f *testing.F) {
 		if err != nil {
 			return
 		}
-		checkTerminal(t, terminal(t, r, report.TerminalOptions{}), 80)
+		checkTerminal(t, terminal(t, r, report.TerminalOptions{Width: 80}), 80)
 		text := markdown(t, r, comment)
 		if strings.HasPrefix(r.Run.ServerURL, "https://github.com") && r.Run.Repository == "acme/web" {
 			checkMarkdown(t, text)

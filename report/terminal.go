@@ -13,8 +13,10 @@ import (
 type TerminalOptions struct {
 	// Color paints verdicts and headings with ANSI colours.
 	Color bool
-	// Width is the number of columns; 0 is 80, and below 60 is 60, since
-	// numbers are never cut.
+	// Width is the number of columns; below 60 is 60, since numbers are never
+	// cut. 0 is no terminal, such as a log or a file: tables are laid out for 80
+	// columns, but a path is written in full and makes its line as long as that
+	// takes, up to 300 columns.
 	Width int
 }
 
@@ -28,10 +30,10 @@ const (
 // the width: long names lose their middle. The output holds no control
 // characters but line feeds and, with Color, its own colours.
 func Terminal(w io.Writer, r *Report, opt TerminalOptions) error {
-	if opt.Width == 0 {
-		opt.Width = defaultWidth
+	s := &sheet{width: max(opt.Width, minWidth), color: opt.Color, endless: opt.Width == 0}
+	if s.endless {
+		s.width = defaultWidth
 	}
-	s := &sheet{width: max(opt.Width, minWidth), color: opt.Color}
 	for _, u := range r.Unmeasured {
 		s.blank()
 		s.unmeasured(u)
@@ -200,7 +202,7 @@ func (s *sheet) check(img *Image) {
 func (s *sheet) context(img *Image) {
 	s.blank()
 	s.prose(0, faint, "measured "+subject(img.Head, plainName))
-	s.prose(0, faint, baselineWords(img.Baseline, plainName))
+	s.prose(0, faint, baselineWords(img.Baseline, plainName, plainName))
 	words := method(img.Head.Metrics)
 	if img.Head.Metrics.Has&footprint.HasFiles != 0 {
 		words += "; all other sizes are unpacked"

@@ -86,7 +86,7 @@ func (s *sheet) otherChecks(img *Image) {
 	}{
 		{budget.ScopePath, "paths (unpacked)"}, {budget.ScopePackage, "packages"}, {budget.ScopeForbid, "forbidden paths"},
 	}
-	columns := []column{{flex: true}, {right: true}, {}, {}}
+	columns := []column{{flex: true, long: true}, {right: true}, {}, {}}
 	for _, g := range groups {
 		checks := img.scoped(g.scope)
 		if len(checks) == 0 {
@@ -108,7 +108,7 @@ func (s *sheet) otherChecks(img *Image) {
 				continue
 			}
 			for _, example := range c.Examples {
-				s.row(4, cell{plainName(example), faint})
+				s.pathRow(4, cell{plainName(example), faint})
 			}
 		}
 	}
@@ -139,7 +139,10 @@ func (s *sheet) accept(img *Image) {
 	for _, a := range changes {
 		rows = append(rows, []cell{{fmt.Sprintf("line %d", a.pos.Line), faint}, {a.verb + " " + a.key, plain}, {a.to, plain}})
 	}
-	s.table(2, []column{{right: true}, {flex: true}, {}}, rows)
+	s.table(2, []column{{right: true}, {flex: true, long: true}, {}}, rows)
+	if words := waiverWords(changes); words != "" {
+		s.prose(2, faint, words)
+	}
 }
 
 // causes writes what grew, heaviest first, with what brought it.
@@ -147,7 +150,7 @@ func (s *sheet) causes(img *Image) {
 	if img.Delta == nil {
 		return
 	}
-	compressed, unpacked := causesByKind(img.Delta.Causes)
+	compressed, unpacked := causesByKind(img.causes())
 	s.causeList(img, "what grew (compressed)", compressed)
 	s.causeList(img, "what grew (unpacked)", unpacked)
 }
@@ -157,14 +160,15 @@ func (s *sheet) causeList(img *Image, title string, causes []footprint.Cause) {
 		return
 	}
 	s.heading(title)
+	rest := causeRemainders(img.Delta.Causes)
 	var rows [][]cell
 	for i, c := range causes {
 		if i == maxCauses {
 			break
 		}
-		rows = append(rows, []cell{{c.Bytes.Signed(), yellow}, {causeWhat(c, plainName), plain}, {s.where(img, c.Layer), faint}})
+		rows = append(rows, []cell{{c.Bytes.Signed(), yellow}, {causeWhat(c, plainName, rest), plain}, {s.where(img, c.Layer), faint}})
 	}
-	s.table(2, []column{{right: true}, {flex: true}, {flex: true}}, rows)
+	s.table(2, []column{{right: true}, {flex: true, long: true}, {flex: true}}, rows)
 	s.rest(causes)
 }
 
@@ -201,6 +205,6 @@ func (s *sheet) shrunk(img *Image) {
 	}
 	if len(rows) > 0 {
 		s.heading("what shrank (unpacked)")
-		s.table(2, []column{{right: true}, {flex: true}}, rows)
+		s.table(2, []column{{right: true}, {flex: true, long: true}}, rows)
 	}
 }

@@ -19,17 +19,26 @@ func (s *sheet) diff(img *Image) {
 	}
 	s.row(0, cell{"new  ", faint}, cell{middle(plainName(reference(img.Head)), 50), bold}, cell{"  " + plainName(img.Head.Platform), plain})
 	s.blank()
+	if img.sameContent() {
+		s.prose(0, bold, sameWords(img))
+		s.prose(0, plain, contentWords(img))
+		s.blank()
+		s.prose(0, faint, method(img.Head.Metrics))
+		return
+	}
 	s.metrics(img.figures(true))
 	if img.Delta == nil {
 		s.blank()
-		s.prose(0, yellow, baselineWords(img.Baseline, plainName))
+		s.prose(0, yellow, baselineWords(img.Baseline, plainName, plainName))
 		return
 	}
-	s.parts(img.Delta)
+	s.parts(img)
 	s.changedLayers(img.Delta)
 	s.paths(img.Delta)
 	s.packages(img.Delta.Packages)
-	s.waste(img.Head)
+	if !img.sameWaste() {
+		s.waste(img.Head)
+	}
 	s.blank()
 	s.prose(0, faint, method(img.Head.Metrics))
 }
@@ -38,13 +47,14 @@ func (s *sheet) diff(img *Image) {
 func reference(img *footprint.Image) string { return cmp.Or(img.Reference, "image") }
 
 // parts writes where the change of the unpacked size comes from, and the sum.
-func (s *sheet) parts(d *footprint.Delta) {
+func (s *sheet) parts(img *Image) {
+	d := img.Delta
 	if d.Has&footprint.HasFiles == 0 {
 		return
 	}
 	s.heading("where the change comes from (unpacked)")
 	rows := [][]cell{}
-	for _, p := range partList(d.Parts) {
+	for _, p := range img.partList() {
 		rows = append(rows, []cell{{p.name, plain}, {p.bytes.Signed(), changeTint(int64(p.bytes))}, {p.meaning, faint}})
 	}
 	rows = append(rows, []cell{{"sum", bold}, {d.Parts.Sum().Signed(), bold}, {"the change of unpacked", faint}})
@@ -57,14 +67,35 @@ type share struct {
 	bytes         footprint.Bytes
 }
 
-func partList(p footprint.Parts) []share {
-	return []share{
-		{"base", "what FROM brought", p.Base},
-		{"packages", "packages above the base", p.Packages},
-		{"files", "other files above the base", p.Files},
-		{"wasted", "shipped, but hidden", p.Wasted},
+// partList returns the summands that are known: where the base of an image or its
+// packages were not looked at, their bytes are among the files, and a zero beside
+// them would be a claim.
+func (img *Image) partList() []share {
+	p := img.Delta.Parts
+	base := hasFiles(img.Base.Base) && hasFiles(img.Head.Base) || p.Base != 0
+	packages := len(img.Head.Packages) > 0 || len(img.Delta.Packages) > 0 || p.Packages != 0
+	var out []share
+	above := " above the base"
+	if base {
+		out = append(out, share{"base", "what FROM brought", p.Base})
+	} else {
+		above = ""
 	}
+	files := share{"files", "what a container sees", p.Files}
+	if base {
+		files.meaning = "files above the base"
+	}
+	if packages {
+		out = append(out, share{"packages", "packages" + above, p.Packages})
+		files.meaning = "other files" + above
+	}
+	if !base {
+		files.name += " (base not known)"
+	}
+	return append(out, files, share{"wasted", "shipped, but hidden", p.Wasted})
 }
+
+func hasFiles(b *footprint.Base) bool { return b != nil && b.Metrics.Has&footprint.HasFiles != 0 }
 
 // changedLayers lists the layers that are not the same in both images.
 func (s *sheet) changedLayers(d *footprint.Delta) {
@@ -165,18 +196,19 @@ func (s *sheet) paths(d *footprint.Delta) {
 	if d.Has&footprint.HasFiles == 0 {
 		return
 	}
+	rest := pathRemainders(d.Paths)
 	for _, g := range pathGroups(d.Paths) {
 		s.heading(fmt.Sprintf("%s (unpacked): %s", g.title, sumOf(g.paths).Signed()))
 		var rows [][]cell
 		for i, p := range g.paths {
 			if i == maxPaths {
-				rest := g.paths[maxPaths:]
-				rows = append(rows, []cell{{sumOf(rest).Signed(), faint}, {fmt.Sprintf("in %d more places", len(rest)), faint}, {}})
+				more := g.paths[maxPaths:]
+				rows = append(rows, []cell{{sumOf(more).Signed(), faint}, {fmt.Sprintf("in %d more places", len(more)), faint}, {}})
 				break
 			}
-			rows = append(rows, []cell{{p.Bytes.Signed(), changeTint(int64(p.Bytes))}, {pathName(p, plainName), plain}, {filesOf(p), faint}})
+			rows = append(rows, []cell{{p.Bytes.Signed(), changeTint(int64(p.Bytes))}, {pathName(p, plainName, rest), plain}, {filesOf(p), faint}})
 		}
-		s.table(2, []column{{right: true}, {flex: true}, {right: true}}, rows)
+		s.table(2, []column{{right: true}, {flex: true, long: true}, {right: true}}, rows)
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 
 // inspect writes what is in one image.
 func (s *sheet) inspect(img *Image) {
-	s.header(plainName(img.title()), plainName(img.Head.Platform), plainName(short(img.Head.Digest)), faint)
+	s.header(plainName(img.title()), plainName(img.Head.Platform), identity(img.Head, plainName), faint)
 	s.blank()
 	s.anatomy(img)
 	s.layers(img)
@@ -169,7 +169,7 @@ func (s *sheet) waste(head *footprint.Image) {
 		}
 		rows = append(rows, []cell{{f.Bytes.String(), yellow}, {plainName(f.Path), plain}, {fmt.Sprintf("layer %d, %s by %d", f.In, fateShort(f.Fate), f.By), faint}})
 	}
-	s.table(2, []column{{right: true}, {flex: true}, {}}, rows)
+	s.table(2, []column{{right: true}, {flex: true, long: true}, {}}, rows)
 }
 
 func fateShort(f footprint.Fate) string {
@@ -183,9 +183,15 @@ func fateShort(f footprint.Fate) string {
 func (s *sheet) deadPair(head *footprint.Image, d footprint.Dead) {
 	size := d.Bytes.String()
 	indent := 2 + max(8, width(size)) + gap
-	s.row(2, cell{fmt.Sprintf("%8s", size), yellow},
-		cell{fmt.Sprintf("  %s in %s", plural(d.Files, "file"), middle(plainName(d.Under), 30)), plain},
-		cell{", " + fateWords(d.Fate), plain})
+	under := plainName(d.Under)
+	if !s.endless {
+		under = middle(under, 30)
+	}
+	fate := ", " + fateWords(d.Fate)
+	in := fmt.Sprintf("  %s in ", plural(d.Files, "file"))
+	s.pathRow(2, cell{fmt.Sprintf("%8s", size), yellow},
+		cell{in + middle(under, s.edge()-2-max(8, width(size))-width(in)-width(fate)), plain},
+		cell{fate, plain})
 	s.row(indent, cell{fmt.Sprintf("shipped by layer %d  ", d.In), faint}, cell{layerName(head, d.In), plain})
 	s.row(indent, cell{fmt.Sprintf("hidden by layer %d   ", d.By), faint}, cell{layerName(head, d.By), plain})
 }
@@ -205,7 +211,7 @@ func (s *sheet) largest(img *Image) {
 		for _, d := range tree {
 			rows = append(rows, []cell{{d.bytes.String(), plain}, {indentBy(d.depth) + plainName(d.path), plain}, {plural(d.files, "file"), faint}})
 		}
-		s.table(2, []column{{right: true}, {flex: true}, {right: true}}, rows)
+		s.table(2, []column{{right: true}, {flex: true, long: true}, {right: true}}, rows)
 	}
 	if len(img.LargestFiles) > 0 {
 		s.heading("largest files (unpacked)")
@@ -213,6 +219,6 @@ func (s *sheet) largest(img *Image) {
 		for _, f := range img.LargestFiles {
 			rows = append(rows, []cell{{f.Size.String(), plain}, {plainName(f.Path), plain}, {s.where(img, f.Layer), faint}})
 		}
-		s.table(2, []column{{right: true}, {flex: true}, {flex: true}}, rows)
+		s.table(2, []column{{right: true}, {flex: true, long: true}, {flex: true}}, rows)
 	}
 }

@@ -36,9 +36,10 @@ type cell struct {
 
 // column says how the cells of a column are laid out. The columns that flex
 // give way, in the middle of their text, when a table is too wide; a tight one
-// stands closer to the next.
+// stands closer to the next. A long one holds paths: where no edge is, a cell of
+// it pushes what follows to the right instead of being cut.
 type column struct {
-	right, flex, tight bool
+	right, flex, tight, long bool
 }
 
 // gapAfter is the space behind a column: none behind an empty one, the full one
@@ -58,6 +59,21 @@ type sheet struct {
 	lines []string
 	width int
 	color bool
+	// endless is set where the text has no edge to keep to, as in a log: paths
+	// are then cut at logWidth only.
+	endless bool
+}
+
+// logWidth bounds a line where there is no edge: a name may be as long as its
+// author likes.
+const logWidth = 300
+
+// edge is the last column for a line with a path in it.
+func (s *sheet) edge() int {
+	if s.endless {
+		return max(s.width, logWidth)
+	}
+	return s.width
 }
 
 func (s *sheet) paint(c cell) string {
@@ -74,10 +90,15 @@ func (s *sheet) blank() {
 }
 
 // row writes cells side by side, cutting what does not fit.
-func (s *sheet) row(indent int, cells ...cell) {
+func (s *sheet) row(indent int, cells ...cell) { s.rowWithin(s.width, indent, cells) }
+
+// pathRow is row for cells with a path among them.
+func (s *sheet) pathRow(indent int, cells ...cell) { s.rowWithin(s.edge(), indent, cells) }
+
+func (s *sheet) rowWithin(edge, indent int, cells []cell) {
 	var b strings.Builder
 	b.WriteString(strings.Repeat(" ", indent))
-	room := s.width - indent
+	room := edge - indent
 	for i, c := range cells {
 		if i == len(cells)-1 {
 			c.text = strings.TrimRight(c.text, " ")
@@ -123,8 +144,14 @@ func (s *sheet) table(indent int, columns []column, rows [][]cell) {
 // line writes one row of a table.
 func (s *sheet) line(indent int, columns []column, widths []int, row []cell) {
 	cells := make([]cell, 0, 3*len(row))
+	edge := s.width
 	for i, c := range row {
-		c.text = middle(c.text, widths[i])
+		limit := widths[i]
+		if columns[i].long && width(c.text) > limit && s.edge() > edge {
+			edge = s.edge()
+			limit = max(limit, edge-indent-total(columns, widths)+limit)
+		}
+		c.text = middle(c.text, limit)
 		pad := cell{text: strings.Repeat(" ", max(0, widths[i]-width(c.text)))}
 		if columns[i].right {
 			cells = append(cells, pad, c)
@@ -133,7 +160,7 @@ func (s *sheet) line(indent int, columns []column, widths []int, row []cell) {
 		}
 		cells = append(cells, cell{text: strings.Repeat(" ", gapAfter(columns, widths, i))})
 	}
-	s.row(indent, cells...)
+	s.rowWithin(edge, indent, cells)
 }
 
 // narrowest is how far a flexible column shrinks.

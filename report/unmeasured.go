@@ -90,16 +90,23 @@ func (m *markdown) unmeasuredList(width int) string {
 	return b.String()
 }
 
-// unmeasuredRows are the rows of the table for images without figures.
-func (m *markdown) unmeasuredRows() []string {
-	var rows []string
+// unmeasuredRows adds the rows of the table for images without figures.
+func (m *markdown) unmeasuredRows(g *grid) {
+	platform := "–"
+	if _, one := m.platform(); one {
+		platform = ""
+	}
 	row := func(name string) {
 		status := whole(emoji(budget.Warn) + " " + couldNot)
 		if m.Kind == Inspect {
-			rows = append(rows, tableRow(name+" "+status, "–", "–", "–", "–", "–", "–", "–"))
+			g.add(name+" "+status, platform, "–", "–", "–", "–", "–", "–")
 			return
 		}
-		rows = append(rows, tableRow(name, "–", "–", "–", "–", "–", status))
+		limit := "–"
+		if m.Kind == Diff {
+			limit = ""
+		}
+		g.add(name, platform, "–", "–", "–", limit, status)
 	}
 	for i, u := range m.Unmeasured {
 		if i == maxNames {
@@ -108,7 +115,6 @@ func (m *markdown) unmeasuredRows() []string {
 		}
 		row(inCell(u.Name))
 	}
-	return rows
 }
 
 // reason writes why there are no figures. It loses its middle: what was tried

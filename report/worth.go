@@ -71,3 +71,27 @@ func (img *Image) changed() bool {
 	}
 	return false
 }
+
+// causes are those of what grew that are worth a line. A layer that was compressed
+// again is some bytes larger and explains nothing. Where many small ones add up,
+// or an image is not within its budget, even they do.
+func (img *Image) causes() []footprint.Cause {
+	if img.Delta == nil {
+		return nil
+	}
+	var heavy, light []footprint.Cause
+	var sum footprint.Bytes
+	for _, c := range img.Delta.Causes {
+		switch {
+		case c.Bytes > noiseBytes:
+			heavy = append(heavy, c)
+		case c.Path != "" || c.Change != footprint.Same:
+			light = append(light, c)
+			sum += c.Bytes
+		}
+	}
+	if status := img.Verdict.Status; len(heavy) == 0 && (sum > noiseBytes || status == budget.Fail || status == budget.Warn) {
+		return light
+	}
+	return heavy
+}

@@ -59,15 +59,21 @@ func TestDiffOfTheSameContent(t *testing.T) {
 	again.Images[0].Head.Layers[2].Digest = "sha256:another"
 	unknown := same(0)
 	unknown.Images[0].Delta.Has &^= compressed
+	unread := same(0)
+	unread.Images[0].Delta.Has &^= compressed
+	unread.Images[0].Head.Metrics.Has &^= compressed
+	for format, text := range both(t, unread) {
+		wants(t, format, text, []string{"all 6 layers are the same"}, []string{"compare"})
+	}
 	one := same(0)
 	one.Images[0].Head.Layers, one.Images[0].Base.Layers = one.Images[0].Head.Layers[:1], one.Images[0].Base.Layers[:1]
 	none := same(0)
 	none.Images[0].Head.Layers, none.Images[0].Base.Layers = nil, nil
 	for want, r := range map[string]*report.Report{
-		"only the compression differs, at the same size":              again,
-		"all 6 layers are the same; how they are compressed does not": unknown,
-		"the only layer is the same":                                  one,
-		"no layer holds any":                                          none,
+		"only the compression differs, at the same size":                   again,
+		"all 6 layers are the same; their compressed sizes do not compare": unknown,
+		"the only layer is the same":                                       one,
+		"no layer holds any":                                               none,
 	} {
 		for format, text := range both(t, r) {
 			text = strings.Join(strings.Fields(text), " ")

@@ -648,7 +648,7 @@ func (m *markdown) accept() section {
 	if len(p.rows) == 0 {
 		return s
 	}
-	lead := "a waiver stands below the image in the budget file"
+	lead := "waivers stand below the image in the budget file"
 	if !growth && fallback != "" {
 		lead, limits = "or excuse it for a time, below the image in the budget file", []string{fallback}
 	}

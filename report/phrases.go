@@ -363,7 +363,10 @@ func sameWords(img *Image) string {
 		words = "same content: the only layer is the same"
 	}
 	if img.Delta.Has&footprint.HasCompressed == 0 {
-		return words + "; how they are compressed does not compare"
+		if img.Base.Metrics.Has&img.Head.Metrics.Has&footprint.HasCompressed == 0 {
+			return words
+		}
+		return words + "; their compressed sizes do not compare"
 	}
 	again := false
 	for i := range img.Head.Layers {

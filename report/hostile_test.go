@@ -340,6 +340,20 @@ func checkRoundTrip(t *testing.T, r *report.Report) {
 	}
 }
 
+// A link to a file whose name is no text would lead elsewhere once it was stored.
+func TestRoundTripOfAFileThatIsNoText(t *testing.T) {
+	t.Parallel()
+	r := rich(t)
+	for i := range r.Images[0].Verdict.Checks {
+		r.Images[0].Verdict.Checks[i].Pos.File = "\xd1"
+	}
+	r.Run.BudgetFile = ""
+	checkRoundTrip(t, r)
+	if text := markdown(t, r, comment); strings.Contains(text, "%D1") || strings.Contains(text, "%5C") {
+		t.Error("there is a link to it")
+	}
+}
+
 // A name longer than a stored report may hold is shown the same before and after.
 func TestRoundTripEndless(t *testing.T) {
 	t.Parallel()

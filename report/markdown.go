@@ -234,9 +234,14 @@ func (r Run) runURL() string {
 }
 
 // lineURL is the address of a line of a file at the measured commit, "" for a
-// file outside the repository.
+// file outside the repository, and for one whose name is not text: a stored report
+// holds it in another spelling, which would lead elsewhere.
 func (r Run) lineURL(file string, line int) string {
 	base := r.repositoryURL()
+	file = legible(file)
+	if strings.Contains(file, `\`) {
+		return ""
+	}
 	if base == "" || !isCommit(r.Head) || line <= 0 || file == "" || strings.HasPrefix(file, "/") || path.Clean(file) != file || strings.HasPrefix(file, "..") {
 		return ""
 	}

@@ -22,7 +22,8 @@ const Version = 1
 // [ReadJSON] reads it back, and every format then renders the same text.
 //
 // The text holds no character that hides or moves others and no runner command,
-// so that it may be printed in a log: such characters are written as \uXXXX.
+// so that it may be printed in a log: such characters are written as \uXXXX. It returns an error of w, and one for a
+// comparison without the image that was compared.
 func JSON(w io.Writer, r *Report) error {
 	doc, err := newDocument(r)
 	if err != nil {

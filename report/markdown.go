@@ -30,7 +30,8 @@ type MarkdownOptions struct {
 // is left out by whole rows and sections, the least important first, and is named.
 //
 // Its only links lead to the repository and the workflow run, its only tags are
-// details, summary, sub and br.
+// details, summary, sub and br. It is an error if not even the verdict fits, or if
+// w returns one; nothing is written in the first case.
 func Markdown(w io.Writer, r *Report, opt MarkdownOptions) error {
 	m := &markdown{Report: r, rest: opt.Rest}
 	text, err := m.document().fit(opt.MaxBytes)

@@ -28,7 +28,7 @@ const (
 
 // Terminal writes a report for a person at a terminal. No line is wider than
 // the width: long names lose their middle. The output holds no control
-// characters but line feeds and, with Color, its own colours.
+// characters but line feeds and, with Color, its own colours. An error is that of w.
 func Terminal(w io.Writer, r *Report, opt TerminalOptions) error {
 	s := &sheet{width: max(opt.Width, minWidth), color: opt.Color, endless: opt.Width == 0}
 	if s.endless {

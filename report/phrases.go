@@ -264,9 +264,12 @@ func baselineWords(b Baseline, q, say quote) string {
 }
 
 // missing says why there is no baseline. The reason may say on its own that there
-// is none.
+// is none, at its start or after what was tried.
 func missing(reason string, say quote) string {
 	const none = "no baseline"
+	if _, why, ok := strings.Cut(reason, none+": "); ok {
+		reason = why
+	}
 	for strings.HasPrefix(reason, none+": ") {
 		reason = strings.TrimPrefix(reason, none+": ")
 	}

@@ -36,6 +36,7 @@ func TestNoBaselineIsSaidOnce(t *testing.T) {
 		{"file:a.json", "no baseline: a.json holds no baseline", "a.json holds no baseline; save one with image-budget baseline save"},
 		{"file:a.json", "no baseline: ", "no baseline; save one with image-budget baseline save"},
 		{"image:web:main", "no baseline: no baseline: web:main is not there", "no baseline: web:main is not there"},
+		{"image:web:main", `measuring the baseline "web:main": no baseline: opening web:main: image not found`, "no baseline: opening web:main: image not found"},
 		{"image:web:main", "", "no baseline yet"},
 		{"", "no baseline: the baseline is set to none", "the baseline is set to none"},
 		{"none", "", "compared with nothing: the baseline is switched off"},

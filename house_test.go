@@ -13,6 +13,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -593,8 +594,12 @@ func undocumented(d ast.Decl) []undocumentedName {
 	}
 	switch d := d.(type) {
 	case *ast.FuncDecl:
-		if d.Name.IsExported() && receiverIsExported(d) {
-			check(d, d.Name.Name, d.Doc)
+		if !d.Name.IsExported() || !receiverIsExported(d) {
+			break
+		}
+		check(d, d.Name.Name, d.Doc)
+		if returnsError(d) && !saysWhenItFails.MatchString(d.Doc.Text()) && !wellKnown[d.Name.Name] {
+			problems = append(problems, undocumentedName{d, fmt.Sprintf("the comment of %s must say when it returns an error", d.Name.Name)})
 		}
 	case *ast.GenDecl:
 		for _, s := range d.Specs {
@@ -613,6 +618,26 @@ func undocumented(d ast.Decl) []undocumentedName {
 		}
 	}
 	return problems
+}
+
+// saysWhenItFails is loose: whether a sentence is a good one, people judge.
+var saysWhenItFails = regexp.MustCompile(`(?i)\berrors?\b|\bErr[A-Z]|refuse|fails?\b|must\b|strict`)
+
+// wellKnown are methods whose errors the interface they implement explains.
+var wellKnown = map[string]bool{
+	"Read": true, "Write": true, "MarshalJSON": true, "UnmarshalText": true, "RoundTrip": true, "Set": true,
+}
+
+func returnsError(fn *ast.FuncDecl) bool {
+	if fn.Type.Results == nil {
+		return false
+	}
+	for _, r := range fn.Type.Results.List {
+		if name, ok := r.Type.(*ast.Ident); ok && name.Name == "error" {
+			return true
+		}
+	}
+	return false
 }
 
 func receiverIsExported(fn *ast.FuncDecl) bool {

@@ -1,6 +1,8 @@
 package dockerfile
 
 import (
+	"slices"
+
 	"github.com/org/image-budget/footprint"
 )
 
@@ -136,25 +138,29 @@ func (a *alignment) spare(j int) bool {
 	return false
 }
 
-// plausible tells whether the image was built from this file: at least half of
-// the instructions that always make a layer are found, and they made more than
-// half of the layers from the first of them on. Before that there may be a
-// base whose end nobody knows, or the work of its triggers.
+// plausible tells whether the image was built from this file, layer by layer:
+// at least half of the instructions that always make a layer are found, and
+// they made more than half of the layers. Layers before the first instruction
+// do not count: there may be a base whose end nobody knows, or the work of its
+// triggers. A RUN that changes nothing leaves no layer with some builders, so
+// any number of them may be missing if the rest explains every layer.
+//
+// A single layer of several instructions is the work of all of them, whichever
+// its history names.
 func (a *alignment) plausible() bool {
-	paired, always, expectable := 0, 0, 0
-	first := -1
+	var s share
+	for i := range a.want {
+		if a.want[i].always {
+			s.always++
+		}
+		if a.want[i].always && a.want[i].keyword != "RUN" {
+			s.copies++
+		}
+	}
 	for i, j := 0, 0; i < len(a.want) && j < len(a.have); {
 		switch w := a.weights[i][j]; {
 		case w > 0 && a.tail[i][j] == a.tail[i+1][j+1]+int32(w):
-			if w > weakly {
-				if first < 0 {
-					first = j
-				}
-				paired++
-				if a.want[i].always {
-					always++
-				}
-			}
+			s.count(a, i, j)
 			i, j = i+1, j+1
 		case a.tail[i][j] == a.tail[i+1][j]:
 			i++
@@ -162,12 +168,38 @@ func (a *alignment) plausible() bool {
 			j++
 		}
 	}
-	for i := range a.want {
-		if a.want[i].always {
-			expectable++
+	switch {
+	case len(a.have) == 1 && s.always > 1, s.paired == 0:
+		return false
+	case s.paired == len(a.have) && s.found > s.foundCopies && s.foundCopies == s.copies:
+		return true
+	}
+	return 2*s.found >= s.always && 2*s.paired > len(a.have)-s.before
+}
+
+// share counts what one best alignment explains.
+type share struct {
+	// always counts the instructions that always make a layer, copies those
+	// of them that are no RUN; found and foundCopies those that are paired.
+	always, copies, found, foundCopies int
+	// paired counts the layers that are paired, before those that come before
+	// the first instruction of all.
+	paired, before int
+}
+
+func (s *share) count(a *alignment, i, j int) {
+	if a.weights[i][j] <= weakly {
+		return
+	}
+	if s.paired++; s.paired == 1 && !slices.ContainsFunc(a.want[:i], func(e expected) bool { return e.always }) {
+		s.before = j
+	}
+	if a.want[i].always {
+		s.found++
+		if a.want[i].keyword != "RUN" {
+			s.foundCopies++
 		}
 	}
-	return paired > 0 && 2*always >= expectable && 2*paired > len(a.have)-first
 }
 
 // accept takes the pairs that all best alignments have, or that differ in

@@ -116,3 +116,86 @@ func TestAttribute(t *testing.T) {
 		})
 	}
 }
+
+// TestAttributeKnowsStrangers compares every image with every other file. That
+// it is none of its own must be noticed.
+func TestAttributeKnowsStrangers(t *testing.T) {
+	t.Parallel()
+	all := histories(t)
+	for _, of := range all {
+		f, _ := readCase(t, of)
+		for _, history := range all {
+			mine, other := filepath.Base(filepath.Dir(of)), filepath.Base(filepath.Dir(history))
+			if mine == other || strings.HasPrefix(mine, "args") && strings.HasPrefix(other, "args") {
+				continue // these are nearly the same file
+			}
+			_, c := readCase(t, history)
+			layers := c.layers(t)
+			for j, o := range f.Attribute(c.Target, layers, c.BaseLayers, c.Args) {
+				if o != nil {
+					t.Errorf("%s: line %d of %s made %q?", history, o.Start, mine, layers[j].CreatedBy)
+				}
+			}
+		}
+	}
+}
+
+// TestAttributeIsNeverWrong takes layers away, as a builder does with empty
+// ones. Those that are left may lose their origin but not change it.
+func TestAttributeIsNeverWrong(t *testing.T) {
+	t.Parallel()
+	for _, history := range histories(t) {
+		f, c := readCase(t, history)
+		layers := c.layers(t)
+		own := len(layers) - c.BaseLayers
+		truth := f.Attribute(c.Target, layers, c.BaseLayers, c.Args)
+		for mask := range 1 << own {
+			if filepath.Base(filepath.Dir(history)) == "workdir" && mask&1 == 0 {
+				// Of two equal WORKDIR the first makes the directory.
+				continue
+			}
+			var left []footprint.Layer
+			var want []*footprint.Origin
+			for j, l := range layers {
+				if j < c.BaseLayers || mask>>(j-c.BaseLayers)&1 == 1 {
+					left, want = append(left, l), append(want, truth[j])
+				}
+			}
+			for j, o := range f.Attribute(c.Target, left, c.BaseLayers, c.Args) {
+				if o != nil && (want[j] == nil || *o != *want[j]) {
+					t.Errorf("%s without some layers (%b): %q is of line %d, not %v", history, mask, left[j].CreatedBy, o.Start, want[j])
+				}
+			}
+		}
+	}
+}
+
+// TestAttributeWithAnotherBase gives the images a base that was rebuilt with
+// more layers, whose end may not be known.
+func TestAttributeWithAnotherBase(t *testing.T) {
+	t.Parallel()
+	base := []footprint.Layer{
+		{CreatedBy: "/bin/sh -c #(nop) ADD file:0123456789abcdef0123456789abcdef in / "},
+		{CreatedBy: "RUN /bin/sh -c apt-get update # buildkit"},
+		{CreatedBy: "COPY . . # buildkit"},
+		{},
+		{CreatedBy: "WORKDIR /somewhere"},
+	}
+	for _, history := range histories(t) {
+		f, c := readCase(t, history)
+		layers := c.layers(t)
+		truth := f.Attribute(c.Target, layers, c.BaseLayers, c.Args)[c.BaseLayers:]
+		rebased := append(append([]footprint.Layer{}, base...), layers[c.BaseLayers:]...)
+		if diff := cmp.Diff(truth, f.Attribute(c.Target, rebased, len(base), c.Args)[len(base):]); diff != "" {
+			t.Errorf("%s on another base:\n%s", history, diff)
+		}
+		for j, o := range f.Attribute(c.Target, rebased, 0, c.Args) {
+			switch {
+			case j < len(base) && o != nil:
+				t.Errorf("%s: the base's %q is of line %d?", history, rebased[j].CreatedBy, o.Start)
+			case j >= len(base) && o != nil && (truth[j-len(base)] == nil || *o != *truth[j-len(base)]):
+				t.Errorf("%s without a known base: %q is of line %d, not %v", history, rebased[j].CreatedBy, o.Start, truth[j-len(base)])
+			}
+		}
+	}
+}

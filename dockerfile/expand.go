@@ -1,7 +1,7 @@
 package dockerfile
 
 import (
-	"maps"
+	"regexp"
 	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
@@ -13,83 +13,98 @@ import (
 const hole = "\x00"
 
 const (
-	// maxValue bounds a value that is put in for a variable, and maxWord a
-	// word with variables: "ENV A=$A$A" doubles with every line.
-	maxValue = 1 << 10
-	maxWord  = 8 << 10
+	// maxValue bounds a value that is put in for a variable, in bytes:
+	// "ENV A=$A$A" doubles with every line.
+	maxValue = 256
+	// maxWord bounds a word with variables, before and after they are put in.
+	maxWord = 8 << 10
+	// maxDefaults bounds how deep defaults are resolved in FROM.
+	maxDefaults = 4
 )
 
 // variables are the build arguments and the environment at one place of a
 // Dockerfile, as far as the Dockerfile says.
 type variables struct {
-	values map[string]string
-	// env are those of them that ENV set, which the next stage inherits.
-	env    map[string]string
-	escape rune
-}
-
-func newVariables(escape rune) *variables {
-	return &variables{values: map[string]string{}, env: map[string]string{}, escape: escape}
+	// args are those of the stage; env is what the next stage inherits.
+	args, env map[string]string
+	escape    rune
 }
 
 // globals are the variables that FROM sees.
 func (f *File) globals(args map[string]string) *variables {
-	v := newVariables(f.escape)
+	v := &variables{args: map[string]string{}, escape: f.escape}
 	for _, arg := range f.global {
 		v.declare(arg, args, nil)
 	}
 	return v
 }
 
-// nextStage keeps the environment and forgets the build arguments.
-func (v *variables) nextStage() *variables {
-	return &variables{values: maps.Clone(v.env), env: maps.Clone(v.env), escape: v.escape}
-}
-
-// declare does what ARG does.
-func (v *variables) declare(arg instructions.KeyValuePairOptional, args map[string]string, global *variables) {
-	if value, ok := args[arg.Key]; ok {
-		v.set(arg.Key, value)
+// declare does what ARG does: the value comes from the command line, else from
+// the instruction, else from before the first FROM.
+func (v *variables) declare(arg instructions.KeyValuePairOptional, given map[string]string, global *variables) {
+	if value, ok := given[arg.Key]; ok {
+		set(v.args, arg.Key, value)
 	} else if arg.Value != nil {
-		v.set(arg.Key, v.literal(*arg.Value))
+		set(v.args, arg.Key, v.literal(*arg.Value))
 	} else if global != nil {
-		if value, ok := global.values[arg.Key]; ok {
-			v.set(arg.Key, value)
+		if value, ok := global.args[arg.Key]; ok {
+			set(v.args, arg.Key, value)
 		}
 	}
 }
 
-func (v *variables) set(key, value string) {
+// set puts a hole in the place of a value that is not worth its length.
+func set(to map[string]string, key, value string) {
 	if len(value) > maxValue {
 		value = hole
 	}
-	v.values[key] = value
+	to[key] = value
 }
 
-// setEnv does what ENV does with an expanded value.
-func (v *variables) setEnv(key, value string) {
-	v.set(key, value)
-	v.env[key] = v.values[key]
-}
-
-// known puts in what is known and leaves the rest as it is written.
-func (v *variables) known(word string) string {
-	out, ok := v.expand(word, getter(func(name string) (string, bool) {
-		value, ok := v.values[name]
-		return value, ok && value != hole
-	}), true)
-	if !ok {
-		return word
+// get prefers the environment, as builders do.
+func (v *variables) get(name string) (string, bool) {
+	if value, ok := v.env[name]; ok {
+		return value, true
 	}
-	return out
+	value, ok := v.args[name]
+	return value, ok
+}
+
+// withDefault is a variable that says what to take if it has no value.
+var withDefault = regexp.MustCompile(`\$\{[A-Za-z_][A-Za-z0-9_]*:?[-+][^${}]*\}`)
+
+// builtin are the arguments that FROM sees without an ARG. Only a build knows
+// them.
+var builtin = regexp.MustCompile(`^\$\{(?:BUILD|TARGET)(?:PLATFORM|OS|OSVERSION|ARCH|VARIANT|STAGE)\b`)
+
+// known puts in what is known, and defaults, and leaves the rest as it is
+// written.
+func (v *variables) known(word string) string {
+	keep := func(name string) (string, bool) {
+		value, ok := v.get(name)
+		return value, ok && !strings.Contains(value, hole)
+	}
+	// One in another takes a round for each.
+	for range maxDefaults {
+		if len(word) > maxWord || !withDefault.MatchString(word) {
+			break
+		}
+		word = withDefault.ReplaceAllStringFunc(word, func(variable string) string {
+			if out, ok := v.expand(variable, keep, false); ok && !builtin.MatchString(variable) {
+				return out
+			}
+			return variable
+		})
+	}
+	if out, ok := v.expand(word, keep, true); ok {
+		return out
+	}
+	return word
 }
 
 // literal expands a word as a build would whose base image sets nothing.
 func (v *variables) literal(word string) string {
-	out, ok := v.expand(word, getter(func(name string) (string, bool) {
-		value, ok := v.values[name]
-		return value, ok
-	}), false)
+	out, ok := v.expand(word, v.get, false)
 	if !ok {
 		return hole
 	}
@@ -99,15 +114,16 @@ func (v *variables) literal(word string) string {
 // open expands a word with a hole for every variable: it also fits a build
 // with other arguments or on a base image that sets them.
 func (v *variables) open(word string) string {
-	out, ok := v.expand(word, getter(func(string) (string, bool) { return hole, true }), false)
+	out, ok := v.expand(word, func(string) (string, bool) { return hole, true }, false)
 	if !ok {
 		return hole
 	}
 	return out
 }
 
+// expand reports false for what is no valid word, or not worth the time.
 func (v *variables) expand(word string, env getter, keep bool) (string, bool) {
-	if n := strings.Count(word, "$"); n > 0 && len(word)+n*maxValue > maxWord*maxNesting || n > 0 && len(word) > maxWord {
+	if n := strings.Count(word, "$"); n > 0 && len(word)+n*maxValue > maxWord {
 		return "", false
 	}
 	lex := shell.NewLex(v.escape)

@@ -13,12 +13,13 @@ import (
 )
 
 // How surely a line of history was made by an instruction. The best alignment
-// has the greatest sum, so that more layers win over closer texts.
+// has the greatest sum. A text that fits word for word weighs no more than one
+// that fits but for the values of variables: where both are possible, nothing
+// is certain.
 const (
-	exactly = 50 // the very text that a builder records
-	openly  = 40 // the same but for variables, flags and white space
-	weakly  = 10 // next to nothing of it is certain
-	twice   = 1  // less for a WORKDIR that an earlier one has made
+	surely = 40
+	weakly = 10 // next to nothing of it is certain
+	twice  = 1  // less for a WORKDIR that an earlier one has made
 )
 
 // expected is an instruction of the chain that may have made a layer, and what
@@ -41,8 +42,6 @@ type expected struct {
 	// Of COPY, ADD and WORKDIR: what follows the keyword, with the values
 	// that are known and with holes for all variables, without flags.
 	literal, open string
-	// flags are what newer builders record before it: "--chown=1:1 ".
-	flags string
 	// Of COPY and ADD: the destination, the owner and the number of sources,
 	// -1 where wildcards leave it open, for what the classic builder records.
 	dest, openDest, chown string
@@ -70,13 +69,13 @@ type walk struct {
 // expectations lists what may have made layers in a stage, in order.
 func (f *File) expectations(target Stage, args map[string]string) *walk {
 	w := &walk{file: f, args: args, global: f.globals(args), shell: []string{"/bin/sh", "-c"}, workdir: hole, openWorkdir: hole, made: map[string]bool{}}
-	w.vars = newVariables(f.escape)
+	w.vars = &variables{env: map[string]string{}, escape: f.escape}
 	for _, s := range f.chain(target) {
 		if s.Parent < 0 && s.Base == "scratch" {
 			w.workdir, w.openWorkdir = "/", "/"
 		}
 		// Arguments end with their stage, the environment goes on.
-		w.vars = w.vars.nextStage()
+		w.vars.args = map[string]string{}
 		from := footprint.Origin{File: f.Name, Stage: s.label(), Start: s.Start, End: s.fromEnd}
 		inherited := w.triggers
 		w.triggers = nil
@@ -104,7 +103,7 @@ func (w *walk) step(command instructions.Command, origin footprint.Origin) {
 			values[i] = w.vars.literal(e.Value)
 		}
 		for i, e := range c.Env {
-			w.vars.setEnv(w.vars.literal(e.Key), values[i])
+			set(w.vars.env, w.vars.literal(e.Key), values[i])
 		}
 	case *instructions.ShellCommand:
 		w.shell = c.Shell
@@ -120,13 +119,9 @@ func (w *walk) step(command instructions.Command, origin footprint.Origin) {
 	case *instructions.RunCommand:
 		w.found = append(w.found, w.expectRun(c, origin))
 	case *instructions.CopyCommand:
-		e := w.expectFiles("COPY", c.SourcesAndDest, c.Chown, origin)
-		e.flags = flags(c.Parents, w.vars.literal(c.Chown), w.vars.literal(c.Chmod))
-		w.found = append(w.found, e)
+		w.found = append(w.found, w.expectFiles("COPY", c.SourcesAndDest, c.Chown, origin))
 	case *instructions.AddCommand:
-		e := w.expectFiles("ADD", c.SourcesAndDest, c.Chown, origin)
-		e.flags = flags(false, w.vars.literal(c.Chown), w.vars.literal(c.Chmod))
-		w.found = append(w.found, e)
+		w.found = append(w.found, w.expectFiles("ADD", c.SourcesAndDest, c.Chown, origin))
 	}
 }
 
@@ -145,20 +140,6 @@ func (f *File) trigger(c *instructions.OnbuildCommand) (command instructions.Com
 		return nil
 	})
 	return command, err == nil && command != nil
-}
-
-func flags(parents bool, chown, chmod string) string {
-	out := ""
-	if parents {
-		out += "--parents "
-	}
-	if chown != "" {
-		out += "--chown=" + chown + " "
-	}
-	if chmod != "" {
-		out += "--chmod=" + chmod + " "
-	}
-	return out
 }
 
 func (w *walk) changeDir(c *instructions.WorkdirCommand, origin footprint.Origin) expected {
@@ -253,10 +234,7 @@ func (e *expected) weight(m *made) int {
 	case m.keyword != e.keyword:
 	case e.keyword == "WORKDIR":
 		// In history a path stands clean and without white space around it.
-		w := max(openly*same(e.literal, m.line), fit(e.open, m.line))
-		if w == openly && !strings.Contains(e.literal, hole) {
-			w = exactly
-		}
+		w := max(same(e.literal, m.line), fit(e.open, m.line))
 		if w > 0 && e.again {
 			w -= twice
 		}
@@ -264,27 +242,19 @@ func (e *expected) weight(m *made) int {
 	case m.files != "":
 		return e.weightOfChecksum(m)
 	default:
-		if e.flags+e.literal == m.line || e.literal == m.line {
-			return exactly
-		}
 		bare := withoutFlags(m.line)
-		return max(openly*same(e.literal, bare), fit(e.open, bare))
+		return max(same(e.literal, bare), fit(e.open, bare))
 	}
 	return 0
 }
 
 func (e *expected) weightOfRun(m *made) int {
-	if m.line == e.full || buildArgs.MatchString(m.line) && e.after(m.line, e.full) {
-		return exactly
-	}
-	if m.line == "" {
-		return 0
-	}
-	words := oneLine(m.line)
 	switch {
-	case words == e.fullWords, m.body == e.command, oneLine(m.body) == e.commandWords, words == e.written,
-		buildArgs.MatchString(words) && e.after(words, e.fullWords):
-		return openly
+	case m.line == "":
+		return 0
+	case m.line == e.full, m.lineWords == e.fullWords, m.body == e.command, m.bodyWords == e.commandWords, m.lineWords == e.written,
+		m.hasArgs && (e.after(m.line, e.full) || e.after(m.lineWords, e.fullWords)):
+		return surely
 	}
 	return 0
 }
@@ -305,12 +275,12 @@ func (e *expected) weightOfChecksum(m *made) int {
 	if e.chown != m.chown && !strings.Contains(e.chown, hole) && e.chown != "" && m.chown != "" {
 		return 0
 	}
-	return max(openly*same(e.dest, m.line), fit(e.openDest, m.line))
+	return max(same(e.dest, m.line), fit(e.openDest, m.line))
 }
 
 func same(a, b string) int {
 	if a == b && a != "" {
-		return 1
+		return surely
 	}
 	return 0
 }
@@ -320,7 +290,7 @@ func fit(pattern, text string) int {
 	parts := strings.Split(pattern, hole)
 	if len(parts) == 1 {
 		if pattern == text && text != "" {
-			return openly
+			return surely
 		}
 		return 0
 	}
@@ -341,7 +311,7 @@ func fit(pattern, text string) int {
 	if certain < 3 {
 		return weakly
 	}
-	return openly
+	return surely
 }
 
 // label names the stage in an origin: its name, or its number.

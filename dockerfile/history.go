@@ -16,6 +16,10 @@ type made struct {
 	line string
 	// body is line without build arguments and without a well-known shell.
 	body string
+	// lineWords and bodyWords are the same with white space collapsed.
+	lineWords, bodyWords string
+	// hasArgs tells that line begins with build arguments.
+	hasArgs bool
 	// files is "file", "dir" or "multi" where the classic builder recorded a
 	// checksum instead of sources. line is the destination then, and chown
 	// the value of --chown.
@@ -42,6 +46,12 @@ var (
 // readHistory takes a line of history apart. shells are those that the
 // Dockerfile sets with SHELL.
 func readHistory(createdBy string, shells []string) made {
+	m := readLine(createdBy, shells)
+	m.lineWords, m.bodyWords = oneLine(m.line), oneLine(m.body)
+	return m
+}
+
+func readLine(createdBy string, shells []string) made {
 	text := strings.TrimSpace(createdBy)
 	text = strings.TrimSpace(strings.TrimSuffix(text, "# buildkit"))
 	if at := nop.FindStringIndex(text); at != nil {
@@ -63,7 +73,7 @@ func readHistory(createdBy string, shells []string) made {
 		m.keyword = "RUN"
 	}
 	if buildArgs.MatchString(line) {
-		m.keyword = "RUN"
+		m.keyword, m.hasArgs = "RUN", true
 		m.body = line[len(plainArgs.FindString(line)):]
 		if at := shellInside.FindStringIndex(line); at != nil {
 			m.body = line[at[0]+1:]

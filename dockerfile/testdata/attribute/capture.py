@@ -10,6 +10,9 @@ BUILDER names the files to write and is one of the below; ENGINE is a socket
     Dockerfile.base   built first, as attribute-onbuild:test
     Dockerfile.built  built instead of the Dockerfile
 
+Histories of builders that are not to be had here say so and were written by
+hand.
+
 A case that a builder cannot build has no file of that builder. The images are
 removed again.
 """

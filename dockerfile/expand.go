@@ -17,7 +17,9 @@ const (
 	// "ENV A=$A$A" doubles with every line.
 	maxValue = 256
 	// maxWord bounds a word with variables, before and after they are put in.
-	maxWord = 8 << 10
+	maxWord = 4 << 10
+	// maxPath bounds a working directory, which relative paths make longer.
+	maxPath = 1 << 10
 	// maxDefaults bounds how deep defaults are resolved in FROM.
 	maxDefaults = 4
 )

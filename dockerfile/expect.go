@@ -159,7 +159,7 @@ func inDir(dir, to string) string {
 		// The variable may hold an absolute path, or a relative one.
 		return hole + strings.TrimPrefix(path.Clean("/"+strings.TrimLeft(to, hole)), "/.")
 	}
-	if len(dir) > maxWord {
+	if len(dir) > maxPath {
 		return hole
 	}
 	if rest, ok := strings.CutPrefix(dir, hole); ok {

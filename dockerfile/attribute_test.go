@@ -48,6 +48,7 @@ func TestAttributeByHand(t *testing.T) {
 			[]string{"RUN --mount=type=cache,target=/x one", "COPY --from=z b /c"}, "2 3"},
 		{"buildah", three, 0, nil, []string{"/bin/sh -c one", "/bin/sh -c #(nop) COPY file:0123456789abcdef0123 in /c ", "/bin/sh -c two"}, "2 3 4"},
 		{"the base brings another shell", three, 0, nil, []string{"RUN /bin/bash -o pipefail -c one # buildkit", "COPY b /c # buildkit", "RUN /bin/bash -o pipefail -c two # buildkit"}, "2 3 4"},
+		{"with arguments that have spaces", three, 0, nil, []string{"RUN |1 V=a b /bin/bash -c one # buildkit", "COPY b /c # buildkit", "RUN |1 V=a b /bin/bash -c two # buildkit"}, "2 3 4"},
 		{"on Windows", three, 0, nil, []string{"cmd /S /C one", "cmd /S /C #(nop) COPY file:0123456789abcdef0123 in /c ", "cmd /S /C two"}, "2 3 4"},
 
 		{"a layer without history is found by order", three, 0, nil, []string{"RUN one", "", "RUN two"}, "2 3 4"},
@@ -63,6 +64,12 @@ func TestAttributeByHand(t *testing.T) {
 		{"in another order", three, 0, nil, []string{"COPY b /c", "RUN one", "RUN two"}, "- - 4"},
 		{"two destinations alike", "FROM a\nRUN x\nCOPY a ./\nCOPY b ./\nRUN y\nRUN z\n", 0, nil,
 			[]string{"/bin/sh -c x", "/bin/sh -c #(nop) COPY file:0123456789abcdef0123 in ./ ", "/bin/sh -c y", "/bin/sh -c z"}, "2 - 5 6"},
+		{"one source or several", "FROM a\nRUN x\nCOPY a b ./\nCOPY c ./\nRUN y\nRUN z\n", 0, nil,
+			[]string{"/bin/sh -c x", "/bin/sh -c #(nop) COPY multi:0123456789abcdef0123 in ./ ", "/bin/sh -c y", "/bin/sh -c z"}, "2 3 5 6"},
+		{"a single source", "FROM a\nRUN x\nCOPY a b ./\nCOPY c ./\nRUN y\nRUN z\n", 0, nil,
+			[]string{"/bin/sh -c x", "/bin/sh -c #(nop) COPY file:0123456789abcdef0123 in ./ ", "/bin/sh -c y", "/bin/sh -c z"}, "2 4 5 6"},
+		{"most commands left no layer", "FROM a\nRUN one\nRUN 2\nRUN 3\nRUN 4\nRUN five\n", 0, nil, []string{"RUN one", "RUN five"}, "2 6"},
+		{"a copy always leaves one", "FROM a\nRUN one\nRUN 2\nRUN 3\nCOPY x y\nRUN five\n", 0, nil, []string{"RUN one", "RUN five"}, "- -"},
 
 		{"squashed", three, 1, nil, []string{"", ""}, "- -"},
 		{"squashed under the last name", three, 1, nil, []string{"", "RUN two"}, "- -"},
@@ -75,14 +82,20 @@ func TestAttributeByHand(t *testing.T) {
 		{"scratch has no triggers", "FROM scratch\nRUN one\n", 1, nil, []string{"x", "COPY . .", "RUN one"}, "- - 2"},
 		{"a trigger like an instruction", "FROM a\nCOPY . .\nRUN one\n", 1, nil, []string{"x", "COPY . .", "COPY . .", "RUN one"}, "- - - 3"},
 
+		{"a trigger fires once", "FROM a AS s\nONBUILD RUN x\nFROM s AS t\nRUN y\nFROM t\nRUN z\n", 0, nil, []string{"RUN x", "RUN y", "RUN x", "RUN z"}, "3 4 - 6"},
 		{"arguments of the command line", "FROM a\nARG V=1\nCOPY x$V /y\nRUN one\n", 0, map[string]string{"V": "2"}, []string{"COPY x2 /y", "RUN |1 V=2 /bin/sh -c one"}, "3 4"},
 		{"a global argument", "ARG V=1\nFROM a\nARG V\nCOPY x$V /$V\nCOPY yyy /$W\n", 0, nil, []string{"COPY x1 /1", "COPY yyy /of the base"}, "4 5"},
 		{"arguments end with their stage", "FROM a AS b\nARG V=1\nENV W=2\nFROM b\nCOPY a /${V:-none}\nCOPY a /$W\n", 0, nil, []string{"COPY a /none", "COPY a /2"}, "5 6"},
 		{"values that look like a shell", "FROM a\nARG V\nRUN one\nRUN two\n", 0, nil, []string{"RUN |1 V=/bin/sh -c x /bin/sh -c one", "RUN |1 V=/bin/sh -c x /bin/sh -c two"}, "3 4"},
 		{"the end of another command", "FROM a\nARG V\nRUN [\"two\"]\nRUN one\nRUN 3\n", 0, nil, []string{"RUN |1 V=1 /bin/sh -c one && two", "RUN |1 V=1 /bin/sh -c one", "RUN |1 V=1 /bin/sh -c 3"}, "- 4 5"},
+		{"ARG after ENV", "FROM a\nENV V=1\nARG V=22\nCOPY a $V\n", 0, nil, []string{"COPY a 22"}, "4"},
+		{"ENV after ARG", "FROM a\nARG V=1\nENV V=22\nCOPY a $V\n", 0, nil, []string{"COPY a 22"}, "4"},
+		{"ENV of the stage before", "FROM a AS b\nARG V=1\nENV V=22\nFROM b\nCOPY a $V\n", 0, nil, []string{"COPY a 22"}, "5"},
+		{"nothing but variables", "FROM a\nCOPY $V $W\n", 0, nil, []string{"COPY some thing"}, "-"},
 
 		{"a relative directory on the base's", "FROM a\nWORKDIR b\nWORKDIR ../c\nRUN one\n", 0, nil, []string{"WORKDIR /x/b", "WORKDIR /x/c", "RUN one"}, "2 3 4"},
 		{"a directory from a variable", "FROM a\nWORKDIR $HOME_OF_BASE\nWORKDIR app\nRUN one\n", 0, nil, []string{"WORKDIR /x", "WORKDIR /x/app", "RUN one"}, "- 3 4"},
+		{"the same directory twice", "FROM a\nWORKDIR /app\nWORKDIR /app\nRUN one\n", 0, nil, []string{"WORKDIR /app", "RUN one"}, "2 4"},
 		{"the directory that was there", "FROM a\nWORKDIR /app\nRUN one\nWORKDIR /app\nRUN two\n", 0, nil, []string{"WORKDIR /app", "RUN one", "RUN two"}, "2 3 5"},
 	} {
 		if got := attribute(t, c.src, c.base, c.args, c.history...); got != c.want {

@@ -63,13 +63,20 @@ func set(to map[string]string, key, value string) {
 	to[key] = value
 }
 
-// get prefers the environment, as builders do.
+// get finds the value that was set last, as BuildKit does. In the classic
+// builder ENV wins over ARG wherever they stand; an open fit covers that.
 func (v *variables) get(name string) (string, bool) {
-	if value, ok := v.env[name]; ok {
+	if value, ok := v.args[name]; ok {
 		return value, true
 	}
-	value, ok := v.args[name]
+	value, ok := v.env[name]
 	return value, ok
+}
+
+// setEnv does what ENV does with an expanded value.
+func (v *variables) setEnv(key, value string) {
+	delete(v.args, key)
+	set(v.env, key, value)
 }
 
 // withDefault is a variable that says what to take if it has no value.

@@ -103,7 +103,7 @@ func (w *walk) step(command instructions.Command, origin footprint.Origin) {
 			values[i] = w.vars.literal(e.Value)
 		}
 		for i, e := range c.Env {
-			set(w.vars.env, w.vars.literal(e.Key), values[i])
+			w.vars.setEnv(w.vars.literal(e.Key), values[i])
 		}
 	case *instructions.ShellCommand:
 		w.shell = c.Shell

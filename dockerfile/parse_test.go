@@ -248,3 +248,13 @@ func TestParseSurvivesAPanic(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestParentInAnyCase: BuildKit refuses such a file, the classic builder takes
+// the stage.
+func TestParentInAnyCase(t *testing.T) {
+	t.Parallel()
+	f, err := Parse("Dockerfile", []byte("FROM a AS Base\nFROM Base\n"))
+	if err != nil || f.Stages[1].Parent != 0 || f.Stages[0].Name != "base" {
+		t.Errorf("%+v (%v)", f, err)
+	}
+}

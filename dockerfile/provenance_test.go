@@ -105,6 +105,41 @@ func TestProvenanceOfOtherLayers(t *testing.T) {
 	}
 }
 
+// TestProvenanceThatContradictsItself gives one layer to two steps, and one
+// step two places.
+func TestProvenanceThatContradictsItself(t *testing.T) {
+	t.Parallel()
+	attestation, layers := readProvenance(t, "scratch-v1")
+	for name, lie := range map[string]func(layers, locations map[string]any){
+		"two steps": func(layers, locations map[string]any) { layers["step1:1"] = layers["step3:0"] },
+		"two places": func(layers, locations map[string]any) {
+			step := locations["step3"].(map[string]any)
+			step["locations"] = append(step["locations"].([]any), locations["step1"].(map[string]any)["locations"].([]any)...)
+		},
+		"no place": func(layers, locations map[string]any) { delete(locations, "step3") },
+	} {
+		var s map[string]any
+		if err := json.Unmarshal(attestation, &s); err != nil {
+			t.Fatal(err)
+		}
+		at := s
+		for _, key := range []string{"predicate", "runDetails", "metadata", "buildkit_metadata"} {
+			at = at[key].(map[string]any)
+		}
+		lie(at["layers"].(map[string]any), at["source"].(map[string]any)["locations"].(map[string]any))
+		text, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, origins, err := ProvenanceOrigins("", text, layers)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		} else if origins[0] == nil || origins[1] != nil {
+			t.Errorf("%s: %v", name, origins)
+		}
+	}
+}
+
 func TestProvenanceSaysWhatItLacks(t *testing.T) {
 	t.Parallel()
 	full, _ := readProvenance(t, "stages-v1")

@@ -72,6 +72,7 @@ var doors = map[string][]string{
 	"github.com/google/go-github/v62":                  {"ghcomment"},
 	"github.com/klauspost/compress":                    {"source", "scan"}, // layers; layer indexes and estimates
 	"github.com/mattn/go-runewidth":                    {"report", "budget"},
+	"github.com/moby/buildkit":                         {"dockerfile"},
 	"github.com/moby/moby":                             {"source"},
 	"github.com/opencontainers/image-spec":             {"source"},
 	"github.com/rogpeppe/go-internal":                  {},

@@ -29,7 +29,7 @@ const (
 
 // EstimateMethod names how the compressed size is estimated where a source
 // has no compressed blobs. Figures of two methods do not compare.
-const EstimateMethod = "gzip level 6 (klauspost/compress 1.19)"
+const EstimateMethod = "gzip level 6 (klauspost/compress 1.20)"
 
 const estimateLevel = 6
 

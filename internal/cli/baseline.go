@@ -16,11 +16,11 @@ func (c *Command) baseline(ctx context.Context, args []string) error {
 
 Without an IMAGE, every image of the budget file is meant.`)
 	f := &checkFlags{
-		measureFlags: fs.measuring(),
-		outputFlags:  fs.reporting(),
-		config:       fs.String("config", budget.DefaultName, "the budget `FILE`"),
-		baseline:     fs.String("baseline", "", "the `STORE`: file:PATH (default the budget file's)"),
-		images:       &listFlag{},
+		measureFlags: fs.measuring(), attributeFlags: fs.attributing(),
+		outputFlags: fs.reporting(),
+		config:      fs.String("config", budget.DefaultName, "the budget `FILE`"),
+		baseline:    fs.String("baseline", "", "the `STORE`: file:PATH (default the budget file's)"),
+		images:      &listFlag{},
 	}
 	commit := fs.String("commit", "", "the `HASH` of the commit that is measured, to be stored with it (default GITHUB_SHA)")
 	args, err := fs.parse(args)
@@ -34,9 +34,15 @@ Without an IMAGE, every image of the budget file is meant.`)
 	if verb != "save" && verb != "show" {
 		return usagef("baseline", "there is no 'baseline %s'%s", verb, didYouMean(verb, []string{"save", "show"}))
 	}
+	if err := f.attributeFlags.read(c); err != nil {
+		return err
+	}
 	set, err := c.loadBudget(f, args[1:])
 	if err != nil {
 		return err
+	}
+	if f.file != nil && (verb == "show" || len(set.images) > 1) {
+		return usagef("baseline", "--dockerfile goes with 'baseline save' and one image")
 	}
 	if set.baseline == "" || set.baseline == "none" {
 		return usagef("baseline", "no baseline is named: give --baseline file:PATH, or write it into %s", *f.config)
@@ -50,12 +56,12 @@ Without an IMAGE, every image of the budget file is meant.`)
 		*commit = c.runner.SHA
 	}
 	if verb == "save" {
-		return c.saveBaselines(ctx, m, set, *commit)
+		return c.saveBaselines(ctx, m, set, f.attributeFlags, *commit)
 	}
 	return c.showBaselines(ctx, m, set, f)
 }
 
-func (c *Command) saveBaselines(ctx context.Context, m *measurer, set *budgetSet, commit string) error {
+func (c *Command) saveBaselines(ctx context.Context, m *measurer, set *budgetSet, lines *attributeFlags, commit string) error {
 	for _, img := range set.images {
 		store, err := c.openStore(m, set.baseline, want{name: img.ID})
 		if err != nil {
@@ -71,6 +77,7 @@ func (c *Command) saveBaselines(ctx context.Context, m *measurer, set *budgetSet
 		if err != nil {
 			return fmt.Errorf("%s: %w", img.ID, err)
 		}
+		lines.attribute(head)
 		key := baseline.Key{Image: img.ID, Platform: head.Platform, Commit: commit}
 		err = store.Save(ctx, key, head, footprint.Meta{Tool: Tool(), Commit: commit})
 		if errors.Is(err, baseline.ErrReadOnly) {

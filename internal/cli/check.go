@@ -18,6 +18,7 @@ import (
 // checkFlags are those of check. Each of them is an input of the action too.
 type checkFlags struct {
 	*measureFlags
+	*attributeFlags
 	*outputFlags
 	config, baseline *string
 	failOn           *choiceFlag
@@ -38,19 +39,20 @@ IMAGE is a reference, or NAME=REFERENCE for one image of the budget file. Withou
 one, every image of the budget file is checked. Without a budget file, growth by
 more than 5% and 1 MB over the baseline is a warning.`)
 	return fs, &checkFlags{
-		measureFlags: fs.measuring(),
-		outputFlags:  fs.reporting(),
-		config:       fs.String("config", budget.DefaultName, "the budget `FILE`"),
-		baseline:     fs.String("baseline", "", "what to compare with: `STORE` is file:PATH, image:REF or none (default the budget file's, else none)"),
-		failOn:       fs.choice("fail-on", "exit with 1 on this `STATUS` or a worse one: error, warn, or never", "error", "error", "warn", "never"),
-		comment:      fs.choice("comment", "in a pull request's workflow, comment `WHEN` changed (something is worth saying), always or never", "changed", "changed", "always", "never"),
-		commentKey:   fs.String("comment-key", "", "the `KEY` that tells this job's comment from those of other jobs (default the image's name)"),
-		summary:      fs.Bool("summary", true, "in a workflow, write the job summary"),
-		annotations:  fs.Bool("annotations", true, "in a workflow, annotate the budget file with what fails"),
-		token:        fs.String("github-token", "", "the `TOKEN` to comment with; better set GITHUB_TOKEN, which no process list shows"),
-		prNumber:     fs.Int("pr-number", 0, "the `NUMBER` of the pull request to comment on (default the event's)"),
-		images:       fs.list("image", "an `IMAGE` to check, like an argument; may be repeated"),
-		verbose:      fs.Bool("verbose", false, "say more on standard error"),
+		measureFlags:   fs.measuring(),
+		attributeFlags: fs.attributing(),
+		outputFlags:    fs.reporting(),
+		config:         fs.String("config", budget.DefaultName, "the budget `FILE`"),
+		baseline:       fs.String("baseline", "", "what to compare with: `STORE` is file:PATH, image:REF or none (default the budget file's, else none)"),
+		failOn:         fs.choice("fail-on", "exit with 1 on this `STATUS` or a worse one: error, warn, or never", "error", "error", "warn", "never"),
+		comment:        fs.choice("comment", "in a pull request's workflow, comment `WHEN` changed (something is worth saying), always or never", "changed", "changed", "always", "never"),
+		commentKey:     fs.String("comment-key", "", "the `KEY` that tells this job's comment from those of other jobs (default the image's name)"),
+		summary:        fs.Bool("summary", true, "in a workflow, write the job summary"),
+		annotations:    fs.Bool("annotations", true, "in a workflow, annotate the budget file with what fails"),
+		token:          fs.String("github-token", "", "the `TOKEN` to comment with; better set GITHUB_TOKEN, which no process list shows"),
+		prNumber:       fs.Int("pr-number", 0, "the `NUMBER` of the pull request to comment on (default the event's)"),
+		images:         fs.list("image", "an `IMAGE` to check, like an argument; may be repeated"),
+		verbose:        fs.Bool("verbose", false, "say more on standard error"),
 	}
 }
 
@@ -79,9 +81,15 @@ func (c *Command) runCheck(ctx context.Context, args []string) error {
 	if _, err := f.files(); err != nil {
 		return err
 	}
+	if err := f.attributeFlags.read(c); err != nil {
+		return err
+	}
 	set, err := c.loadBudget(f, append(args, *f.images...))
 	if err != nil {
 		return err
+	}
+	if f.file != nil && len(set.images) > 1 {
+		return usagef("", "--dockerfile is that of one image, and %d are to be checked; name the one", len(set.images))
 	}
 	m, err := c.measurer(f.measureFlags, set.refs(), len(set.images) > 1 || strings.HasPrefix(set.baseline, "image:"))
 	if err != nil {
@@ -97,7 +105,7 @@ func (c *Command) runCheck(ctx context.Context, args []string) error {
 	rep := &report.Report{Kind: report.Check, Tool: Tool(), Run: c.run(set), Notes: set.notes}
 	var failures []error
 	for _, img := range set.images {
-		one, err := c.checkImage(ctx, m, set, img)
+		one, err := c.checkImage(ctx, m, set, img, f.attributeFlags)
 		if ctx.Err() != nil {
 			// An interrupted run has nothing to say about any image.
 			return ctx.Err()
@@ -259,7 +267,7 @@ func (s *budgetSet) pick(arg string, known map[string]budget.Image) (budget.Imag
 // checkImage measures one image and its baseline, and judges it. It returns
 // both an image and an error where the image was judged and the baseline could
 // not take part.
-func (c *Command) checkImage(ctx context.Context, m *measurer, set *budgetSet, img budget.Image) (*report.Image, error) {
+func (c *Command) checkImage(ctx context.Context, m *measurer, set *budgetSet, img budget.Image, lines *attributeFlags) (*report.Image, error) {
 	w := want{
 		name: img.ID, ref: img.Ref, base: img.Base, files: img.NeedsFiles(), own: img.Base != "" || len(img.Own) > 0,
 		estimate: img.NeedsCompressed(), patterns: img.Patterns(),
@@ -297,6 +305,7 @@ func (c *Command) checkImage(ctx context.Context, m *measurer, set *budgetSet, i
 			return nil, err
 		}
 	}
+	lines.attribute(head)
 	out := &report.Image{Head: head, Base: base, Baseline: info, LargestFiles: report.Largest(head.Files, report.MaxLargest)}
 	in := budget.Input{Head: head, State: budget.BaselineState(info.Status), Reason: info.Reason, Now: c.Now()}
 	if base != nil {

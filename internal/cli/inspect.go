@@ -10,7 +10,7 @@ import (
 
 func (c *Command) inspect(ctx context.Context, args []string) error {
 	fs := c.flags("inspect", "IMAGE", "Show the layers of an image, what made them, what they waste, and the largest paths.")
-	mf, of := fs.measuring(), fs.reporting()
+	mf, lines, of := fs.measuring(), fs.attributing(), fs.reporting()
 	fs.Lookup("base").Usage = "the `IMAGE` named in FROM, to tell base and own bytes apart (default the one in the image's annotation)"
 	args, err := fs.parse(args)
 	if err != nil {
@@ -19,18 +19,22 @@ func (c *Command) inspect(ctx context.Context, args []string) error {
 	if len(args) != 1 {
 		return usagef("inspect", "inspect takes one image, not %d", len(args))
 	}
+	if err := lines.read(c); err != nil {
+		return err
+	}
 	return c.show(ctx, mf, of, args, func(m *measurer) (*report.Report, error) {
 		head, err := m.measure(ctx, want{ref: args[0], files: true, own: true})
 		if err != nil {
 			return nil, err
 		}
+		lines.attribute(head)
 		return &report.Report{Kind: report.Inspect, Images: []report.Image{imageOf(head)}}, nil
 	})
 }
 
 func (c *Command) diff(ctx context.Context, args []string) error {
 	fs := c.flags("diff", "OLD NEW", "Explain the difference between any two images: what was added, removed and grown.")
-	mf, of := fs.measuring(), fs.reporting()
+	mf, lines, of := fs.measuring(), fs.attributing(), fs.reporting()
 	fs.Lookup("base").Usage = "the `IMAGE` named in FROM, to tell base and own bytes apart (default the one in the image's annotation)"
 	args, err := fs.parse(args)
 	if err != nil {
@@ -38,6 +42,9 @@ func (c *Command) diff(ctx context.Context, args []string) error {
 	}
 	if len(args) != 2 {
 		return usagef("diff", "diff takes two images, OLD and NEW, not %d", len(args))
+	}
+	if err := lines.read(c); err != nil {
+		return err
 	}
 	return c.show(ctx, mf, of, args, func(m *measurer) (*report.Report, error) {
 		old, err := m.measure(ctx, want{ref: args[0], files: true, own: true})
@@ -48,6 +55,7 @@ func (c *Command) diff(ctx context.Context, args []string) error {
 		if err != nil {
 			return nil, err
 		}
+		lines.attribute(head)
 		img := imageOf(head)
 		img.Base = old
 		img.Baseline = report.Baseline{Status: string(budget.BaselineFound), From: "image:" + args[0]}

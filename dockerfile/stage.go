@@ -51,7 +51,7 @@ func sourceOf(from string, stage int, names map[string]int) (int, string) {
 }
 
 // Target finds a stage by its name or number, as --target does; "" is the last
-// one.
+// one. The error of an unknown one lists those that there are.
 func (f *File) Target(target string) (Stage, error) {
 	if len(f.Stages) == 0 {
 		return Stage{}, fmt.Errorf("%s has no stage", f.Name)

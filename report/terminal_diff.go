@@ -101,6 +101,7 @@ func hasFiles(b *footprint.Base) bool { return b != nil && b.Metrics.Has&footpri
 func (s *sheet) changedLayers(d *footprint.Delta) {
 	unit, size := layerUnit(d)
 	var rows [][]cell
+	var listed []footprint.Layer
 	same := 0
 	for _, c := range d.Layers {
 		if c.Change == footprint.Same {
@@ -116,9 +117,10 @@ func (s *sheet) changedLayers(d *footprint.Delta) {
 		if l == nil {
 			l = c.Old
 		}
+		listed = append(listed, *l)
 		rows = append(rows, []cell{{changeSign(c.Change), plain}, {strconv.Itoa(l.Index), faint}, {change, t}, {layerBy(l), plain}})
 	}
-	s.heading(fmt.Sprintf("layers (%s): %s, %d unchanged", unit, plural(len(d.Layers)-same, "change"), same))
+	s.heading(fmt.Sprintf("layers (%s): %s, %d unchanged", unit, plural(len(d.Layers)-same, "change"), same) + originFile(listed))
 	s.table(2, []column{{}, {right: true}, {right: true}, {flex: true}}, rows)
 }
 
@@ -130,11 +132,24 @@ func layerUnit(d *footprint.Delta) (string, func(footprint.LayerChange) (footpri
 	return "unpacked", footprint.LayerChange.Unpacked
 }
 
+// layerBy says what made a layer, with its line where the Dockerfile is known:
+// [originFile] names that, once for a whole list.
 func layerBy(l *footprint.Layer) string {
-	if at := place(l.Origin); at != "" {
-		return plainName(at) + "  " + plainName(made(l))
+	if place(l.Origin) != "" {
+		return ":" + strconv.Itoa(l.Origin.Start) + "  " + plainName(made(l))
 	}
 	return plainName(made(l))
+}
+
+// originFile ends a heading over layers with the Dockerfile that their lines
+// are of, if any is known.
+func originFile(layers []footprint.Layer) string {
+	for i := range layers {
+		if o := layers[i].Origin; place(o) != "" {
+			return " (:N is a line of " + plainName(o.File) + ")"
+		}
+	}
+	return ""
 }
 
 func changeSign(c footprint.Change) string {

@@ -99,7 +99,7 @@ func (s *sheet) layers(img *Image) {
 	if len(img.Head.Layers) == 0 {
 		return
 	}
-	s.heading("layers")
+	s.heading("layers" + originFile(img.Head.Layers))
 	rows := [][]cell{{{"#", faint}, {"compressed", faint}, {"unpacked", faint}, {"wasted", faint}, {"files", faint}, {"made by", faint}}}
 	for i := range img.Head.Layers {
 		l := &img.Head.Layers[i]
@@ -200,7 +200,11 @@ func layerName(head *footprint.Image, index int) string {
 	if index < 0 || index >= len(head.Layers) {
 		return ""
 	}
-	return layerBy(&head.Layers[index])
+	l := &head.Layers[index]
+	if at := place(l.Origin); at != "" {
+		return plainName(at) + "  " + plainName(made(l))
+	}
+	return plainName(made(l))
 }
 
 // largest lists the heaviest directories and files.

@@ -264,7 +264,7 @@ func TestDefaultJudgesEngineAgainstRegistry(t *testing.T) {
 	invoke(t, nil, "check", head, "--baseline", "image:"+ref, "--fail-on", "warn").want(t, ExitOver, "unpacked")
 }
 
-// DESIGN §3: what the base's registry holds compressed is not estimated.
+// What the base's registry holds compressed is not estimated.
 func TestKnownSizesOfTheBaseAreUsed(t *testing.T) {
 	t.Parallel()
 	base := layer{"RUN base", map[string]string{"a": strings.Repeat("x", 100_000)}}

@@ -2,8 +2,10 @@ package cli
 
 import (
 	"encoding/json"
+	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -65,5 +67,29 @@ func TestBaseIsFoundByAnnotation(t *testing.T) {
 	s = inspect(ref, "--base", host+"/missing:1")
 	if s.Images[0].Base != nil || len(s.Notes) != 1 || !strings.Contains(s.Notes[0], "not told apart") {
 		t.Errorf("%+v", s)
+	}
+}
+
+// An image and its baseline have one base: the registry is asked for it once.
+func TestBaseIsAskedForOnce(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int32
+	handler := registry.New()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/base/manifests/") {
+			asked.Add(1)
+		}
+		handler.ServeHTTP(w, r)
+	}))
+	t.Cleanup(srv.Close)
+	host := strings.TrimPrefix(srv.URL, "http://")
+	base := layer{"RUN base", map[string]string{"a": "1"}}
+	baseRef, _ := pushed(t, host+"/base:1", image(t, base))
+	old, _ := pushed(t, host+"/app:1", image(t, base, layer{"RUN app", map[string]string{"b": "1"}}))
+	head, _ := pushed(t, host+"/app:2", image(t, base, layer{"RUN app", map[string]string{"b": "22"}}))
+	asked.Store(0)
+	invoke(t, nil, "diff", old, head, "--base", baseRef).want(t, ExitOK)
+	if n := asked.Load(); n != 1 {
+		t.Errorf("asked %d times", n)
 	}
 }

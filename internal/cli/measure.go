@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/org/image-budget/budget"
@@ -61,13 +62,20 @@ type measurer struct {
 	blobBytes               int64
 	layersRead, layersKnown int
 	notes                   []string
+	bases                   map[string]baseImage // by platform and reference
+}
+
+// baseImage is what opening a base image gave.
+type baseImage struct {
+	layers []source.Layer
+	err    error
 }
 
 // measurer prepares for measuring the images of refs, the first of which in a
 // registry says where the explicit login is for; several says that more than
 // one image will be scanned.
 func (c *Command) measurer(f *measureFlags, refs []string, several bool) (*measurer, error) {
-	m := &measurer{command: c, flags: f}
+	m := &measurer{command: c, flags: f, bases: map[string]baseImage{}}
 	if *f.maxFiles <= 0 {
 		return nil, usagef("", "--max-files must be more than 0")
 	}
@@ -243,25 +251,24 @@ func (m *measurer) findBase(ctx context.Context, img *source.Image, w want, opt 
 			ref += "@" + digest
 		}
 	}
-	base, err := m.opener.On(img.Platform).Open(ctx, ref)
+	base, err := m.baseLayers(ctx, ref, img.Platform)
 	if err != nil {
-		m.notes = append(m.notes, fmt.Sprintf("base and own bytes of %s are not told apart: %s", w.ref, err))
+		m.note("base and own bytes of %s are not told apart: %s", w.ref, err)
 		return
 	}
-	defer base.Close()
 	n := 0
-	for n < len(base.Layers) && n < len(img.Layers) && base.Layers[n].DiffID == img.Layers[n].DiffID {
+	for n < len(base) && n < len(img.Layers) && base[n].DiffID == img.Layers[n].DiffID {
 		n++
 	}
-	if n == 0 || n < len(base.Layers) {
-		m.notes = append(m.notes, fmt.Sprintf("base and own bytes of %s are not told apart: it was not built from %s as that is now (%d of its %d layers are there); rebuild it, or name the base by digest",
-			w.ref, strings.TrimPrefix(ref, "docker://"), n, len(base.Layers)))
+	if n == 0 || n < len(base) {
+		m.note("base and own bytes of %s are not told apart: it was not built from %s as that is now (%d of its %d layers are there); rebuild it, or name the base by digest",
+			w.ref, strings.TrimPrefix(ref, "docker://"), n, len(base))
 		return
 	}
 	opt.Base, opt.BaseFoundBy, opt.BaseReference = n, foundBy, strings.TrimPrefix(ref, "docker://")
 	// What the base's own source holds compressed need not be estimated.
 	blobs := maps.Clone(opt.Blobs)
-	for _, l := range base.Layers {
+	for _, l := range base {
 		if _, known := blobs[l.DiffID]; l.Size >= 0 && !known {
 			if blobs == nil {
 				blobs = map[string]footprint.Bytes{}
@@ -270,6 +277,32 @@ func (m *measurer) findBase(ctx context.Context, img *source.Image, w want, opt 
 		}
 	}
 	opt.Blobs = blobs
+}
+
+// baseLayers lists the layers of a base image. An image, its baseline and a
+// second look at either share one base, which is asked for once.
+func (m *measurer) baseLayers(ctx context.Context, ref, platform string) ([]source.Layer, error) {
+	key := platform + " " + ref
+	if known, ok := m.bases[key]; ok {
+		return known.layers, known.err
+	}
+	var found baseImage
+	base, err := m.opener.On(platform).Open(ctx, ref)
+	if err != nil {
+		found.err = err
+	} else {
+		found.layers = base.Layers
+		found.err = base.Close()
+	}
+	m.bases[key] = found
+	return found.layers, found.err
+}
+
+// note keeps a remark about the run, once.
+func (m *measurer) note(format string, args ...any) {
+	if text := fmt.Sprintf(format, args...); !slices.Contains(m.notes, text) {
+		m.notes = append(m.notes, text)
+	}
 }
 
 // close prunes the cache. Its failures cost nothing but time next time.

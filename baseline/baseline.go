@@ -9,6 +9,7 @@ package baseline
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/org/image-budget/footprint"
 )
@@ -41,9 +42,52 @@ type Store interface {
 	// for another platform alone is [ErrPlatform]. Of several platforms none
 	// is picked: without one in the key, that is an error too.
 	Load(ctx context.Context, key Key) (*Found, error)
-	// Save puts a baseline in the place of the one with the same key. It is
+	// Save puts each baseline in the place of the one with the same key, all of
+	// them or, on an error, none of those that a store keeps together. It is
 	// [ErrReadOnly] where nothing can be saved.
-	Save(ctx context.Context, key Key, img *footprint.Image, meta footprint.Meta) error
+	Save(ctx context.Context, entries []Entry) error
+}
+
+// Entry is one baseline to save.
+type Entry struct {
+	Key   Key
+	Image *footprint.Image
+	Meta  footprint.Meta
+	// Layers are the indexes of its layers by diffID, as package scan writes
+	// them. Only a [LayerStore] keeps them, and it may leave out any.
+	Layers map[string][]byte
+}
+
+// LayerStore is a [Store] that keeps what was learnt about layers, so that a
+// run elsewhere reads only those that nobody has read.
+type LayerStore interface {
+	Store
+	// LoadLayer returns the index of a layer; that there is none is
+	// [ErrNotFound]. What it returns is not checked: it is as foreign as the
+	// store.
+	LoadLayer(ctx context.Context, diffID string) ([]byte, error)
+}
+
+// Lister is a [Store] that can say what it holds.
+type Lister interface {
+	// List returns the keys of all baselines, sorted by image and platform,
+	// newest first within both.
+	List(ctx context.Context) ([]Listed, error)
+}
+
+// Listed is one stored baseline.
+type Listed struct {
+	Key Key
+	// At is when it was saved; zero where the store does not know.
+	At time.Time
+}
+
+// Pruner is a [Store] that keeps a history and can forget it.
+type Pruner interface {
+	// Prune keeps the newest baselines of each image and platform, at least 1,
+	// and the layer indexes that they use. It returns how many baselines it
+	// removed.
+	Prune(ctx context.Context, keep int) (removed int, err error)
 }
 
 var (

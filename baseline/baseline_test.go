@@ -59,7 +59,7 @@ func TestFileLeavesOtherEntriesAlone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "size.json")
 	s := opened(t, "file:"+path, baseline.Options{})
 	for _, name := range []string{"web", "api"} {
-		if err := s.Save(t.Context(), baseline.Key{Image: name, Platform: "linux/amd64"}, baselinetest.Image(name, "linux/amd64", 1000), footprint.Meta{}); err != nil {
+		if err := s.Save(t.Context(), []baseline.Entry{{Key: baseline.Key{Image: name, Platform: "linux/amd64"}, Image: baselinetest.Image(name, "linux/amd64", 1000), Meta: footprint.Meta{}}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -70,7 +70,7 @@ func TestFileLeavesOtherEntriesAlone(t *testing.T) {
 	if err := os.Chmod(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Save(t.Context(), web, baselinetest.Image("web", "linux/amd64", 1000), footprint.Meta{}); err != nil {
+	if err := s.Save(t.Context(), []baseline.Entry{{Key: web, Image: baselinetest.Image("web", "linux/amd64", 1000), Meta: footprint.Meta{}}}); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(formatted), string(read(t, path))); diff != "" {
@@ -86,7 +86,7 @@ func TestFileText(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "size.json")
 	s := opened(t, "file:"+path, baseline.Options{})
-	if err := s.Save(t.Context(), web, baselinetest.Image("web", "linux/amd64", 1000), footprint.Meta{Tool: "image-budget 1.0.0", Commit: "abc"}); err != nil {
+	if err := s.Save(t.Context(), []baseline.Entry{{Key: web, Image: baselinetest.Image("web", "linux/amd64", 1000), Meta: footprint.Meta{Tool: "image-budget 1.0.0", Commit: "abc"}}}); err != nil {
 		t.Fatal(err)
 	}
 	if *update {
@@ -138,7 +138,7 @@ func TestFileRefuses(t *testing.T) {
 				return
 			}
 			// A file that is not understood is not overwritten either.
-			if err := s.Save(t.Context(), web, baselinetest.Image("web", "linux/amd64", 1), footprint.Meta{}); err == nil {
+			if err := s.Save(t.Context(), []baseline.Entry{{Key: web, Image: baselinetest.Image("web", "linux/amd64", 1), Meta: footprint.Meta{}}}); err == nil {
 				t.Error("it was overwritten")
 			}
 			if got := string(read(t, path)); got != c.content {
@@ -228,7 +228,7 @@ func TestImage(t *testing.T) {
 	if diff := cmp.Diff([]string{"ghcr.io/acme/web:edge linux/amd64", "ghcr.io/acme/web:edge linux/amd64"}, asked); diff != "" {
 		t.Error(diff)
 	}
-	if err := s.Save(t.Context(), web, found.Image, footprint.Meta{}); !errors.Is(err, baseline.ErrReadOnly) {
+	if err := s.Save(t.Context(), []baseline.Entry{{Key: web, Image: found.Image, Meta: footprint.Meta{}}}); !errors.Is(err, baseline.ErrReadOnly) {
 		t.Errorf("saving: %v", err)
 	}
 }
@@ -239,7 +239,7 @@ func TestNone(t *testing.T) {
 	if _, err := s.Load(t.Context(), web); !errors.Is(err, baseline.ErrNotFound) {
 		t.Errorf("loading: %v", err)
 	}
-	if err := s.Save(t.Context(), web, baselinetest.Image("web", "linux/amd64", 1), footprint.Meta{}); !errors.Is(err, baseline.ErrReadOnly) {
+	if err := s.Save(t.Context(), []baseline.Entry{{Key: web, Image: baselinetest.Image("web", "linux/amd64", 1), Meta: footprint.Meta{}}}); !errors.Is(err, baseline.ErrReadOnly) {
 		t.Errorf("saving: %v", err)
 	}
 }
@@ -249,7 +249,7 @@ func TestSaveRefusesWhatDoesNotAddUp(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "size.json")
 	img := baselinetest.Image("web", "linux/amd64", 1000)
 	img.Metrics.Final++
-	if err := opened(t, "file:"+path, baseline.Options{}).Save(t.Context(), web, img, footprint.Meta{}); err == nil {
+	if err := opened(t, "file:"+path, baseline.Options{}).Save(t.Context(), []baseline.Entry{{Key: web, Image: img, Meta: footprint.Meta{}}}); err == nil {
 		t.Error("it was saved")
 	}
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {

@@ -47,15 +47,12 @@ func (f *file) Load(ctx context.Context, key Key) (*Found, error) {
 	return &Found{Image: img, Meta: meta}, nil
 }
 
-// Save puts one baseline into the file and leaves the bytes of all others as
-// they are. Several processes may do so at once: the last of two that save the
-// same key wins, and no other key is lost.
-func (f *file) Save(ctx context.Context, key Key, img *footprint.Image, meta footprint.Meta) error {
-	if err := key.check(true); err != nil {
-		return err
-	}
-	var snapshot bytes.Buffer
-	if err := footprint.EncodeSnapshot(&snapshot, img, meta); err != nil {
+// Save puts baselines into the file and leaves the bytes of all others as they
+// are. Several processes may do so at once: the last of two that save the same
+// key wins, and no other key is lost.
+func (f *file) Save(ctx context.Context, entries []Entry) error {
+	snapshots, err := encode(entries)
+	if err != nil {
 		return err
 	}
 	dir := filepath.Dir(f.path)
@@ -74,7 +71,9 @@ func (f *file) Save(ctx context.Context, key Key, img *footprint.Image, meta foo
 	case err != nil:
 		return fmt.Errorf("saving the baseline: %w", err)
 	}
-	doc.put(key, snapshot.Bytes())
+	for i, e := range entries {
+		doc.put(e.Key, snapshots[i])
+	}
 	data := doc.bytes()
 	if len(data) > maxFile {
 		return fmt.Errorf("saving the baseline: %s would have %d bytes, at most %d can be read again; use a file per image", f.path, len(data), maxFile)
@@ -86,6 +85,22 @@ func (f *file) Save(ctx context.Context, key Key, img *footprint.Image, meta foo
 		return fmt.Errorf("saving the baseline: %w", err)
 	}
 	return nil
+}
+
+// encode checks what is to be saved and writes each snapshot.
+func encode(entries []Entry) ([][]byte, error) {
+	out := make([][]byte, len(entries))
+	for i, e := range entries {
+		if err := e.Key.check(true); err != nil {
+			return nil, err
+		}
+		var snapshot bytes.Buffer
+		if err := footprint.EncodeSnapshot(&snapshot, e.Image, e.Meta); err != nil {
+			return nil, err
+		}
+		out[i] = snapshot.Bytes()
+	}
+	return out, nil
 }
 
 func (f *file) read() (*document, error) {

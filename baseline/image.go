@@ -24,7 +24,7 @@ func (s image) Load(ctx context.Context, key Key) (*Found, error) {
 }
 
 // Save refuses: pushing an image is not ours to do.
-func (s image) Save(context.Context, Key, *footprint.Image, footprint.Meta) error {
+func (s image) Save(context.Context, []Entry) error {
 	return fmt.Errorf("%w: image:%s is measured when it is needed; push the image there instead", ErrReadOnly, clip(s.ref))
 }
 
@@ -37,6 +37,6 @@ func (none) Load(context.Context, Key) (*Found, error) {
 }
 
 // Save refuses.
-func (none) Save(context.Context, Key, *footprint.Image, footprint.Meta) error {
+func (none) Save(context.Context, []Entry) error {
 	return fmt.Errorf("%w: it is set to none; name a place such as file:.image-budget.json", ErrReadOnly)
 }

@@ -56,7 +56,7 @@ func missing(t *testing.T, s baseline.Store) {
 func save(t *testing.T, s baseline.Store, key baseline.Key, size footprint.Bytes) {
 	t.Helper()
 	meta := footprint.Meta{Tool: "image-budget test", Commit: key.Commit}
-	if err := s.Save(t.Context(), key, Image(key.Image, key.Platform, size), meta); err != nil {
+	if err := s.Save(t.Context(), []baseline.Entry{{Key: key, Image: Image(key.Image, key.Platform, size), Meta: meta}}); err != nil {
 		t.Fatalf("saving %q: %v", key, err)
 	}
 }
@@ -132,7 +132,7 @@ func hostileKeys(t *testing.T, open func() baseline.Store) {
 		key := baseline.Key{Image: name, Platform: "linux/amd64"}
 		size := footprint.Bytes(2000 + i)
 		// A store may refuse a name, but not half.
-		if err := open().Save(t.Context(), key, Image(name, "linux/amd64", size), footprint.Meta{Tool: "image-budget test"}); err == nil {
+		if err := open().Save(t.Context(), []baseline.Entry{{Key: key, Image: Image(name, "linux/amd64", size), Meta: footprint.Meta{Tool: "image-budget test"}}}); err == nil {
 			saved[key] = size
 		}
 	}
@@ -143,7 +143,7 @@ func hostileKeys(t *testing.T, open func() baseline.Store) {
 		{Image: "bytes\xff", Platform: "linux/amd64"}, {Image: "bytes\xfe", Platform: "linux/amd64"},
 		{Image: "web", Platform: "x linux/amd64"}, {Image: "web", Platform: ""},
 	} {
-		if err := open().Save(t.Context(), key, Image("", "linux/amd64", 1), footprint.Meta{}); err == nil {
+		if err := open().Save(t.Context(), []baseline.Entry{{Key: key, Image: Image("", "linux/amd64", 1), Meta: footprint.Meta{}}}); err == nil {
 			t.Errorf("%q was saved, but could be mistaken for another key", key)
 		}
 	}
@@ -153,7 +153,7 @@ func cancelled(t *testing.T, s baseline.Store) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	key := baseline.Key{Image: "cancelled", Platform: "linux/amd64"}
-	if err := s.Save(ctx, key, Image("cancelled", "linux/amd64", 1), footprint.Meta{}); !errors.Is(err, context.Canceled) {
+	if err := s.Save(ctx, []baseline.Entry{{Key: key, Image: Image("cancelled", "linux/amd64", 1), Meta: footprint.Meta{}}}); !errors.Is(err, context.Canceled) {
 		t.Errorf("saving: %v, want context.Canceled", err)
 	}
 	if _, err := s.Load(t.Context(), key); !errors.Is(err, baseline.ErrNotFound) {
@@ -174,7 +174,7 @@ func concurrent(t *testing.T, open func() baseline.Store) {
 	errs := make([]error, 2*savers)
 	for i := range savers {
 		wg.Go(func() {
-			errs[i] = open().Save(t.Context(), key(i), Image(key(i).Image, key(i).Platform, footprint.Bytes(i)), footprint.Meta{Tool: "image-budget test"})
+			errs[i] = open().Save(t.Context(), []baseline.Entry{{Key: key(i), Image: Image(key(i).Image, key(i).Platform, footprint.Bytes(i)), Meta: footprint.Meta{Tool: "image-budget test"}}})
 		})
 		wg.Go(func() {
 			_, errs[savers+i] = open().Load(t.Context(), first)

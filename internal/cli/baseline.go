@@ -79,7 +79,7 @@ func (c *Command) saveBaselines(ctx context.Context, m *measurer, set *budgetSet
 		}
 		lines.attribute(head)
 		key := baseline.Key{Image: img.ID, Platform: head.Platform, Commit: commit}
-		err = store.Save(ctx, key, head, footprint.Meta{Tool: Tool(), Commit: commit})
+		err = store.Save(ctx, []baseline.Entry{{Key: key, Image: head, Meta: footprint.Meta{Tool: Tool(), Commit: commit}}})
 		if errors.Is(err, baseline.ErrReadOnly) {
 			return usagef("baseline", "nothing is saved to %s: it is measured whenever it is needed; name a file:PATH", set.baseline)
 		}

@@ -16,7 +16,9 @@ import (
 type kind string
 
 const (
-	kindRegistry      kind = "registry"
+	kindRegistry kind = "registry"
+	// kindBuildKit is no reference: it is what Build makes.
+	kindBuildKit      kind = "buildkit"
 	kindEngine        kind = "docker-daemon"
 	kindLayout        kind = "oci"
 	kindOCIArchive    kind = "oci-archive"

@@ -178,7 +178,7 @@ func (o *Opener) Open(ctx context.Context, ref string) (*Image, error) {
 // beside them.
 type Image struct {
 	Reference    string // as given to Open
-	Source       string // "registry", "docker-daemon", "oci", "oci-archive" or "docker-archive"
+	Source       string // "registry", "docker-daemon", "oci", "oci-archive", "docker-archive" or "buildkit"
 	Platform     string // OS/ARCH or OS/ARCH/VARIANT, as the config says, with "unknown" for what it does not say; in a-z 0-9 . _ - alone
 	Digest       string // of the manifest; "" where the source has none; an engine may tell it only in Read
 	ConfigDigest string // of the config; an engine may tell it only in Read
@@ -201,6 +201,8 @@ type Image struct {
 	blobs  []blob // one for each layer, where layers can be opened apart
 	stream func(context.Context, *pass) error
 	closer func() error
+	// definition is that of the build; see Definition.
+	definition []byte
 }
 
 // Layer is one layer of an image.

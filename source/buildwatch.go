@@ -1,0 +1,210 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+
+	bk "github.com/moby/buildkit/client"
+	bkerrors "github.com/moby/buildkit/solver/errdefs"
+	"github.com/moby/buildkit/util/progress/progressui"
+	"github.com/opencontainers/go-digest"
+)
+
+// A BuildError is a step that failed.
+type BuildError struct {
+	// Dockerfile, Start and End are the lines of the step, 0 if unknown.
+	Dockerfile string
+	Start, End int
+	// Step is the step as BuildKit names it, Reason how it failed, both in one
+	// line.
+	Step, Reason string
+	// Log are the last lines that the step printed, as they were.
+	Log []string
+}
+
+// Error is one line without the log: a log may hold what no report should.
+func (e *BuildError) Error() string {
+	at := ""
+	if e.Start > 0 {
+		at = fmt.Sprintf("%s:%d: ", e.Dockerfile, e.Start)
+	}
+	return "building: " + at + e.Step + ": " + e.Reason
+}
+
+const (
+	// maxLog and maxLogLine bound what is kept of a step's output.
+	maxLog, maxLogLine = 15, 400
+	// maxVertexes bounds the steps that are watched.
+	maxVertexes = 20_000
+)
+
+// watcher remembers the end of each step's output, in case it fails.
+type watcher struct {
+	mu    sync.Mutex
+	steps map[digest.Digest]*step
+	// failed is the first step that ended in an error of its own.
+	failed digest.Digest
+}
+
+type step struct {
+	name, err string
+	log       []string
+	partial   []byte
+}
+
+func (w *watcher) see(s *bk.SolveStatus) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, v := range s.Vertexes {
+		st := w.step(v.Digest)
+		if st == nil {
+			continue
+		}
+		st.name = v.Name
+		if v.Error != "" && st.err == "" {
+			st.err = v.Error
+			if w.failed == "" && !strings.HasSuffix(v.Error, context.Canceled.Error()) {
+				w.failed = v.Digest
+			}
+		}
+	}
+	for _, l := range s.Logs {
+		if st := w.step(l.Vertex); st != nil {
+			st.add(l.Data)
+		}
+	}
+}
+
+func (w *watcher) step(d digest.Digest) *step {
+	st := w.steps[d]
+	if st == nil && len(w.steps) < maxVertexes {
+		st = &step{}
+		w.steps[d] = st
+	}
+	return st
+}
+
+// add keeps the last lines. A line that is overwritten with carriage returns,
+// as progress bars do, counts with what it ended as.
+func (s *step) add(data []byte) {
+	for _, c := range data {
+		switch c {
+		case '\n':
+			s.flush()
+		case '\r':
+			if len(s.partial) < maxLogLine {
+				s.partial = append(s.partial, c)
+			}
+		default:
+			if n := len(s.partial); n > 0 && s.partial[n-1] == '\r' {
+				s.partial = s.partial[:0]
+			}
+			if len(s.partial) < maxLogLine {
+				s.partial = append(s.partial, c)
+			}
+		}
+	}
+}
+
+func (s *step) flush() {
+	if line := strings.TrimRight(string(s.partial), "\r \t"); line != "" {
+		if len(s.log) == maxLog {
+			s.log = append(s.log[:0], s.log[1:]...)
+		}
+		s.log = append(s.log, line)
+	}
+	s.partial = s.partial[:0]
+}
+
+// watch returns what shows the progress of one solve until its channel is
+// closed, and what remembers the steps.
+func (b *Build) watch() (func(chan *bk.SolveStatus), *watcher, error) {
+	w := &watcher{steps: map[digest.Digest]*step{}}
+	out, mode := b.Progress, progressui.PlainMode
+	switch {
+	case out == nil:
+		out, mode = io.Discard, progressui.QuietMode
+	case b.Live:
+		mode = progressui.TtyMode
+	}
+	display, err := progressui.NewDisplay(out, mode)
+	if err != nil {
+		// No terminal after all.
+		if display, err = progressui.NewDisplay(out, progressui.PlainMode); err != nil {
+			return nil, nil, err
+		}
+	}
+	return func(status chan *bk.SolveStatus) {
+		shown := make(chan *bk.SolveStatus)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			// Its own context: the end of a build that was cancelled is shown.
+			_, _ = display.UpdateFrom(context.Background(), shown)
+		}()
+		for s := range status {
+			w.see(s)
+			shown <- s
+		}
+		close(shown)
+		<-done
+	}, w, nil
+}
+
+// explain says in one line why a build failed.
+func (b *Build) explain(ctx context.Context, d *builder, err error, w *watcher) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("building: %w", ctx.Err())
+	}
+	out := &BuildError{Reason: buildCause(err)}
+	for _, s := range bkerrors.Sources(err) {
+		if s.Info == nil || len(s.Ranges) == 0 {
+			continue
+		}
+		out.Dockerfile = s.Info.Filename
+		for _, r := range s.Ranges {
+			if out.Start == 0 || int(r.Start.Line) < out.Start {
+				out.Start = int(r.Start.Line)
+			}
+			out.End = max(out.End, int(r.End.Line))
+		}
+		if !fetched(b.Context) {
+			out.Dockerfile = b.dockerfile()
+		}
+		break
+	}
+	var vertex *bkerrors.VertexError
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	failed := w.failed
+	if errors.As(err, &vertex) {
+		failed = digest.Digest(vertex.Digest)
+	}
+	if st := w.steps[failed]; st != nil {
+		st.flush()
+		out.Step, out.Log = show(st.name), st.log
+	}
+	switch {
+	case out.Step == "" && out.Start == 0:
+		return &explained{msg: "building with " + show(d.address) + ": " + out.Reason}
+	case out.Step == "":
+		out.Step = "the Dockerfile"
+	}
+	return out
+}
+
+// buildCause takes the layers of a transport off an error.
+func buildCause(err error) string {
+	text := err.Error()
+	for _, prefix := range []string{"failed to run Build function: ", "failed to solve: ", "rpc error: code = Unknown desc = ", "failed to solve with frontend dockerfile.v0: ", "failed to solve: "} {
+		text = strings.TrimPrefix(text, prefix)
+	}
+	if i := strings.Index(text, "did not complete successfully: "); i >= 0 {
+		text = text[i+len("did not complete successfully: "):]
+	}
+	return show(text)
+}

@@ -65,6 +65,7 @@ var doors = map[string][]string{
 	"github.com/bmatcuk/doublestar/v4":                 {"budget"},
 	"github.com/cespare/xxhash/v2":                     {"scan"},
 	"github.com/containerd/errdefs":                    {"source"},
+	"github.com/distribution/reference":                {"budget"},
 	"github.com/goccy/go-yaml":                         {"budget"},
 	"github.com/google/go-cmp":                         {},
 	"github.com/google/go-containerregistry":           {"source"},

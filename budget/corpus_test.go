@@ -3,10 +3,10 @@ package budget
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-	"sort"
 	"strings"
 	"testing"
 
@@ -82,13 +82,27 @@ func describe(f *File) string {
 		p("  needs files %v, compressed %v, patterns %q", img.NeedsFiles(), img.NeedsCompressed(), img.Patterns())
 		if b := img.Build; b != nil {
 			p("  build %q %q %q %q", b.Context, b.Dockerfile, b.Target, b.Platforms)
-			keys := make([]string, 0, len(b.Args))
-			for k := range b.Args {
-				keys = append(keys, k)
+			for _, values := range []struct {
+				name string
+				of   map[string]string
+			}{{"arg", b.Args}, {"label", b.Labels}, {"context", b.Contexts}} {
+				for _, k := range slices.Sorted(maps.Keys(values.of)) {
+					p("  %s %s=%q", values.name, k, values.of[k])
+				}
 			}
-			sort.Strings(keys)
-			for _, k := range keys {
-				p("  arg %s=%q", k, b.Args[k])
+			for _, s := range b.Secrets {
+				p("  secret %q src %q env %q", s.ID, s.Src, s.Env)
+			}
+			for _, texts := range []struct {
+				name string
+				of   []string
+			}{{"ssh", b.SSH}, {"cache from", b.CacheFrom}, {"cache to", b.CacheTo}, {"tag", b.Tags}} {
+				for _, text := range texts.of {
+					p("  %s %q", texts.name, text)
+				}
+			}
+			if b.Network != "" || b.NoCache || b.Pull {
+				p("  network %q no cache %v pull %v", b.Network, b.NoCache, b.Pull)
 			}
 		}
 		describeBounds := func(name string, b Bounds) {

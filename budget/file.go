@@ -80,17 +80,6 @@ func (p Pos) String() string {
 	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Col)
 }
 
-// Build says how to build an image.
-type Build struct {
-	// Context is the folder to build, Dockerfile the path of the Dockerfile,
-	// Target the stage to stop at; "" if the file does not say.
-	Context, Dockerfile, Target string
-	// Args are the build arguments by name.
-	Args map[string]string
-	// Platforms are os/arch[/variant] in the order of the file.
-	Platforms []string
-}
-
 // Bound is a limit in bytes, or in pieces for the metrics that are counts.
 type Bound struct {
 	// Value is the most that is allowed, not negative.

@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/org/image-budget/footprint"
 	"github.com/org/image-budget/internal/nearest"
@@ -17,7 +16,8 @@ import (
 var (
 	fileKeys   = []string{"version", "baseline", "images"}
 	imageKeys  = []string{"image", "base", "build", "limits", "own", "paths", "packages", "forbid", "waivers", "smoke"}
-	buildKeys  = []string{"context", "dockerfile", "target", "args", "platforms"}
+	buildKeys  = []string{"context", "dockerfile", "target", "args", "platforms", "labels", "contexts", "secrets", "ssh", "cache-from", "cache-to", "network", "no-cache", "pull", "tags"}
+	secretKeys = []string{"id", "src", "env"}
 	boundKeys  = []string{"max", "warn", "growth"}
 	updateKeys = []string{"max", "warn"}
 	growthKeys = []string{"percent", "bytes"}
@@ -297,44 +297,6 @@ func (d *decoder) decodeImage(e entry) Image {
 		img.Waivers = d.decodeWaivers(v.value, img)
 	}
 	return img
-}
-
-func (d *decoder) decodeBuild(n *node) *Build {
-	b := &Build{}
-	fields := d.fieldsOf(n, "build", buildKeys)
-	for _, f := range []struct {
-		key string
-		to  *string
-	}{{"context", &b.Context}, {"dockerfile", &b.Dockerfile}, {"target", &b.Target}} {
-		if v, ok := fields[f.key]; ok {
-			*f.to, _ = d.textOf(v.value, f.key)
-		}
-	}
-	if v, ok := fields["args"]; ok {
-		b.Args = map[string]string{}
-		for _, e := range d.entriesOf(v.value, "args") {
-			switch {
-			case e.key.text == "" || strings.Contains(e.key.text, "=") || strings.ContainsFunc(e.key.text, unicode.IsSpace) || !printable(e.key.text):
-				d.fail(e.key, "write NAME: VALUE", "%s cannot be the name of a build argument", quote(e.key.text))
-			case len(e.value.text) > maxText:
-				d.fail(e.value, "", "the build argument %s has more than %d bytes", quote(e.key.text), maxText)
-			case e.value.kind == mapNode || e.value.kind == listNode:
-				d.fail(e.value, "", "the build argument %s must be text, not %s", quote(e.key.text), e.value.kind)
-			default:
-				b.Args[e.key.text] = e.value.text
-			}
-		}
-	}
-	if v, ok := fields["platforms"]; ok {
-		b.Platforms = d.textsOf(v.value, "platforms")
-		for i, p := range b.Platforms {
-			parts := strings.Split(p, "/")
-			if len(parts) < 2 || len(parts) > 3 || slices.Contains(parts, "") {
-				d.fail(v.value.items[i], "write OS/ARCHITECTURE, such as linux/amd64", "%s is not a platform", quote(p))
-			}
-		}
-	}
-	return b
 }
 
 func (d *decoder) commandOf(n *node) []string {

@@ -64,6 +64,7 @@ var testHelpers = map[string]bool{
 var doors = map[string][]string{
 	"github.com/bmatcuk/doublestar/v4":                 {"budget"},
 	"github.com/cespare/xxhash/v2":                     {"scan"},
+	"github.com/containerd/containerd/v2":              {"source"}, // content stores, as BuildKit passes layers
 	"github.com/containerd/errdefs":                    {"source"},
 	"github.com/distribution/reference":                {"budget"},
 	"github.com/goccy/go-yaml":                         {"budget"},
@@ -73,15 +74,19 @@ var doors = map[string][]string{
 	"github.com/google/go-github/v62":                  {"ghcomment"},
 	"github.com/klauspost/compress":                    {"source", "scan"}, // layers; layer indexes and estimates
 	"github.com/mattn/go-runewidth":                    {"report", "budget"},
-	"github.com/moby/buildkit":                         {"dockerfile"},
+	"github.com/moby/buildkit":                         {"dockerfile", "source"}, // the parser; the client
+	"github.com/moby/buildkit/client":                  {"source"},
 	"github.com/moby/moby":                             {"source"},
+	"github.com/opencontainers/go-digest":              {"dockerfile", "source"},
 	"github.com/opencontainers/image-spec":             {"source"},
 	"github.com/rogpeppe/go-internal":                  {},
 	"github.com/rs/zerolog":                            {"internal/cli"},
 	"github.com/santhosh-tekuri/jsonschema/v6":         {},
 	"github.com/sethvargo/go-githubactions":            {"internal/actions"},
+	"github.com/tonistiigi/fsutil":                     {"source"},
 	"github.com/yuin/goldmark":                         {},
 	"golang.org/x/term":                                {"internal/cli"},
+	"google.golang.org/grpc":                           {"source"},
 }
 
 // processNames read or change the process: its environment, arguments, streams,

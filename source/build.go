@@ -331,7 +331,7 @@ func (b *Build) solve(ctx context.Context, d *builder, platforms string, export 
 	}, status)
 	<-watched
 	if err != nil {
-		return nil, b.explain(ctx, d, err, watch)
+		return nil, b.explain(ctx, d, err, watch, out.definitions)
 	}
 	out.response = res.ExporterResponse
 	return out, nil

@@ -5,11 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
 	bk "github.com/moby/buildkit/client"
 	bkerrors "github.com/moby/buildkit/solver/errdefs"
+	"github.com/moby/buildkit/solver/pb"
 	"github.com/moby/buildkit/util/progress/progressui"
 	"github.com/opencontainers/go-digest"
 )
@@ -155,8 +159,9 @@ func (b *Build) watch() (func(chan *bk.SolveStatus), *watcher, error) {
 	}, w, nil
 }
 
-// explain says in one line why a build failed.
-func (b *Build) explain(ctx context.Context, d *builder, err error, w *watcher) error {
+// explain says in one line why a build failed. An old BuildKit does not say which
+// lines failed, but which step, and definitions have the lines of each.
+func (b *Build) explain(ctx context.Context, d *builder, err error, w *watcher, definitions map[string][]byte) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("building: %w", ctx.Err())
 	}
@@ -165,16 +170,7 @@ func (b *Build) explain(ctx context.Context, d *builder, err error, w *watcher) 
 		if s.Info == nil || len(s.Ranges) == 0 {
 			continue
 		}
-		out.Dockerfile = s.Info.Filename
-		for _, r := range s.Ranges {
-			if out.Start == 0 || int(r.Start.Line) < out.Start {
-				out.Start = int(r.Start.Line)
-			}
-			out.End = max(out.End, int(r.End.Line))
-		}
-		if !fetched(b.Context) {
-			out.Dockerfile = b.dockerfile()
-		}
+		out.at(s.Info.Filename, s.Ranges)
 		break
 	}
 	var vertex *bkerrors.VertexError
@@ -188,6 +184,12 @@ func (b *Build) explain(ctx context.Context, d *builder, err error, w *watcher) 
 		st.flush()
 		out.Step, out.Log = show(st.name), st.log
 	}
+	if out.Start == 0 {
+		out.find(failed, definitions)
+	}
+	if out.Start > 0 && !fetched(b.Context) {
+		out.Dockerfile = b.dockerfile()
+	}
 	switch {
 	case out.Step == "" && out.Start == 0:
 		return &explained{msg: "building with " + show(d.address) + ": " + out.Reason}
@@ -196,6 +198,36 @@ func (b *Build) explain(ctx context.Context, d *builder, err error, w *watcher) 
 	}
 	return out
 }
+
+// at notes the lines of the step.
+func (e *BuildError) at(file string, ranges []*pb.Range) {
+	e.Dockerfile = file
+	for _, r := range ranges {
+		if e.Start == 0 || int(r.GetStart().GetLine()) < e.Start {
+			e.Start = int(r.GetStart().GetLine())
+		}
+		e.End = max(e.End, int(r.GetEnd().GetLine()))
+	}
+}
+
+// find looks for the lines of a step among those of the build.
+func (e *BuildError) find(step digest.Digest, definitions map[string][]byte) {
+	for _, platform := range slices.Sorted(maps.Keys(definitions)) {
+		var def pb.Definition
+		if def.UnmarshalVT(definitions[platform]) != nil {
+			continue
+		}
+		for _, l := range def.GetSource().GetLocations()[step.String()].GetLocations() {
+			if i := int(l.GetSourceIndex()); i >= 0 && i < len(def.Source.Infos) && len(l.GetRanges()) > 0 {
+				e.at(def.Source.Infos[i].GetFilename(), l.Ranges)
+				return
+			}
+		}
+	}
+}
+
+// executorFailed is how BuildKit 0.8 repeats the command in front of its end.
+var executorFailed = regexp.MustCompile(`(?s)^executor failed running \[.*\]: `)
 
 // buildCause takes the layers of a transport off an error.
 func buildCause(err error) string {
@@ -206,5 +238,5 @@ func buildCause(err error) string {
 	if i := strings.Index(text, "did not complete successfully: "); i >= 0 {
 		text = text[i+len("did not complete successfully: "):]
 	}
-	return show(text)
+	return show(executorFailed.ReplaceAllString(text, ""))
 }

@@ -141,6 +141,25 @@ func (c *Commands) AddMask(secrets ...string) error {
 	return c.out.failed("masking secrets")
 }
 
+// Group begins a part of the log that readers can fold. Groups do not nest. Nothing
+// is written where no runner reads it.
+func (c *Commands) Group(title string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.enabled {
+		c.action.Group(escape.Line(title))
+	}
+}
+
+// EndGroup ends the part that Group began.
+func (c *Commands) EndGroup() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.enabled {
+		c.action.EndGroup()
+	}
+}
+
 // MaskLogin masks a password and what a registry or server is sent for it: the base64 of
 // "username:password". The user name itself is not a secret. It fails when AddMask does.
 func (c *Commands) MaskLogin(username, password string) error {

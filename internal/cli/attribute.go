@@ -18,8 +18,8 @@ type attributeFlags struct {
 
 func (fs *flagSet) attributing() *attributeFlags {
 	return &attributeFlags{
-		dockerfile: fs.String("dockerfile", "", "the Dockerfile, `FILE`, that the image was built from, to name lines of it (default: what the image's history says is shown)"),
-		target:     fs.String("target", "", "the `STAGE` of the Dockerfile that was built (default the last)"),
+		dockerfile: fs.String("dockerfile", "", "the Dockerfile, `FILE`, to build, or that the image was built from, to name lines of it (default: what the image's history says is shown)"),
+		target:     fs.String("target", "", "the `STAGE` of the Dockerfile to build, or that was built (default the last)"),
 	}
 }
 

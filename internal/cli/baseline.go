@@ -9,6 +9,7 @@ import (
 	"github.com/org/image-budget/budget"
 	"github.com/org/image-budget/footprint"
 	"github.com/org/image-budget/report"
+	"github.com/org/image-budget/source"
 )
 
 func (c *Command) baseline(ctx context.Context, args []string) error {
@@ -16,7 +17,7 @@ func (c *Command) baseline(ctx context.Context, args []string) error {
 
 Without an IMAGE, every image of the budget file is meant.`)
 	f := &checkFlags{
-		measureFlags: fs.measuring(), attributeFlags: fs.attributing(),
+		measureFlags: fs.measuring(), attributeFlags: fs.attributing(), buildFlags: fs.building(),
 		outputFlags: fs.reporting(),
 		config:      fs.String("config", budget.DefaultName, "the budget `FILE`"),
 		baseline:    fs.String("baseline", "", "the `STORE`: file:PATH (default the budget file's)"),
@@ -34,9 +35,6 @@ Without an IMAGE, every image of the budget file is meant.`)
 	if verb != "save" && verb != "show" {
 		return usagef("baseline", "there is no 'baseline %s'%s", verb, didYouMean(verb, []string{"save", "show"}))
 	}
-	if err := f.attributeFlags.read(c); err != nil {
-		return err
-	}
 	set, err := c.loadBudget(f, args[1:])
 	if err != nil {
 		return err
@@ -52,6 +50,7 @@ Without an IMAGE, every image of the budget file is meant.`)
 		return err
 	}
 	defer m.close()
+	m.build = f.buildFlags
 	if *commit == "" {
 		*commit = c.runner.SHA
 	}
@@ -73,31 +72,43 @@ func (c *Command) saveBaselines(ctx context.Context, m *measurer, set *budgetSet
 			// A baseline without files could explain nothing later.
 			files: true,
 		}
-		head, err := m.measure(ctx, w)
-		if err != nil {
+		w.build = set.builds[img.ID]
+		var errs []error
+		err = m.openAll(ctx, w, set.platforms, func(w want, opened *source.Image, err error) {
+			if err == nil {
+				err = c.saveBaseline(ctx, m, store, set, w, opened, lines, commit)
+			}
+			errs = append(errs, err)
+		})
+		if err := errors.Join(append(errs, err)...); err != nil {
 			return fmt.Errorf("%s: %w", img.ID, err)
-		}
-		lines.attribute(head)
-		key := baseline.Key{Image: img.ID, Platform: head.Platform, Commit: commit}
-		err = store.Save(ctx, []baseline.Entry{{Key: key, Image: head, Meta: footprint.Meta{Tool: Tool(), Commit: commit}}})
-		if errors.Is(err, baseline.ErrReadOnly) {
-			return usagef("baseline", "nothing is saved to %s: it is measured whenever it is needed; name a file:PATH", set.baseline)
-		}
-		if err != nil {
-			return fmt.Errorf("saving the baseline of %s: %w", img.ID, err)
-		}
-		figure, size := "compressed", head.Metrics.Compressed
-		if head.Metrics.Has&footprint.HasCompressed == 0 {
-			figure, size = "unpacked", head.Metrics.Unpacked
-		}
-		if err := c.say("saved %s (%s) to %s: %s %s in %d layers", img.ID, head.Platform, set.baseline, size, figure, len(head.Layers)); err != nil {
-			return err
 		}
 	}
 	for _, note := range m.notes {
 		c.log.Warn().Msg(note)
 	}
 	return nil
+}
+
+func (c *Command) saveBaseline(ctx context.Context, m *measurer, store baseline.Store, set *budgetSet, w want, opened *source.Image, lines *attributeFlags, commit string) error {
+	head, err := m.scan(ctx, opened, w)
+	if err != nil {
+		return err
+	}
+	lines.attribute(head)
+	key := baseline.Key{Image: w.name, Platform: head.Platform, Commit: commit}
+	err = store.Save(ctx, []baseline.Entry{{Key: key, Image: head, Meta: footprint.Meta{Tool: Tool(), Commit: commit}}})
+	if errors.Is(err, baseline.ErrReadOnly) {
+		return usagef("baseline", "nothing is saved to %s: it is measured whenever it is needed; name a file:PATH", set.baseline)
+	}
+	if err != nil {
+		return fmt.Errorf("saving the baseline: %w", err)
+	}
+	figure, size := "compressed", head.Metrics.Compressed
+	if head.Metrics.Has&footprint.HasCompressed == 0 {
+		figure, size = "unpacked", head.Metrics.Unpacked
+	}
+	return c.say("saved %s (%s) to %s: %s %s in %d layers", w.name, head.Platform, set.baseline, size, figure, len(head.Layers))
 }
 
 func (c *Command) showBaselines(ctx context.Context, m *measurer, set *budgetSet, f *checkFlags) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/org/image-budget/baseline"
@@ -19,6 +20,7 @@ import (
 type checkFlags struct {
 	*measureFlags
 	*attributeFlags
+	*buildFlags
 	*outputFlags
 	config, baseline *string
 	failOn           *choiceFlag
@@ -29,6 +31,7 @@ type checkFlags struct {
 	token            *string
 	prNumber         *int
 	images           *listFlag
+	jobs             *int
 	verbose          *bool
 }
 
@@ -36,11 +39,13 @@ func (c *Command) checkFlags() (*flagSet, *checkFlags) {
 	fs := c.flags("check", "[IMAGE...]", `Measure images, compare them with their baseline and judge them by their budget.
 
 IMAGE is a reference, or NAME=REFERENCE for one image of the budget file. Without
-one, every image of the budget file is checked. Without a budget file, growth by
-more than 5% and 1 MB over the baseline is a warning.`)
+one, every image of the budget file is checked; those with build: are built
+first. With --context, IMAGE is the name of the image to build. Without a budget
+file, growth by more than 5% and 1 MB over the baseline is a warning.`)
 	return fs, &checkFlags{
 		measureFlags:   fs.measuring(),
 		attributeFlags: fs.attributing(),
+		buildFlags:     fs.building(),
 		outputFlags:    fs.reporting(),
 		config:         fs.String("config", budget.DefaultName, "the budget `FILE`"),
 		baseline:       fs.String("baseline", "", "what to compare with: `STORE` is file:PATH, image:REF or none (default the budget file's, else none)"),
@@ -52,6 +57,7 @@ more than 5% and 1 MB over the baseline is a warning.`)
 		token:          fs.String("github-token", "", "the `TOKEN` to comment with; better set GITHUB_TOKEN, which no process list shows"),
 		prNumber:       fs.Int("pr-number", 0, "the `NUMBER` of the pull request to comment on (default the event's)"),
 		images:         fs.list("image", "an `IMAGE` to check, like an argument; may be repeated"),
+		jobs:           fs.Int("jobs", 4, "build and measure `N` images at once"),
 		verbose:        fs.Bool("verbose", false, "say more on standard error"),
 	}
 }
@@ -81,21 +87,19 @@ func (c *Command) runCheck(ctx context.Context, args []string) error {
 	if _, err := f.files(); err != nil {
 		return err
 	}
-	if err := f.attributeFlags.read(c); err != nil {
-		return err
-	}
 	set, err := c.loadBudget(f, append(args, *f.images...))
 	if err != nil {
 		return err
-	}
-	if f.file != nil && len(set.images) > 1 {
-		return usagef("", "--dockerfile is that of one image, and %d are to be checked; name the one", len(set.images))
 	}
 	m, err := c.measurer(f.measureFlags, set.refs(), len(set.images) > 1 || strings.HasPrefix(set.baseline, "image:"))
 	if err != nil {
 		return err
 	}
 	defer m.close()
+	if *f.jobs < 1 {
+		return usagef("check", "--jobs must be at least 1")
+	}
+	m.build, m.several = f.buildFlags, len(set.images) > 1
 	if set.baseline != "" && set.baseline != "none" {
 		// A mistake in it is found before anything is measured.
 		if _, err := c.openStore(m, set.baseline, want{}); err != nil {
@@ -103,22 +107,27 @@ func (c *Command) runCheck(ctx context.Context, args []string) error {
 		}
 	}
 	rep := &report.Report{Kind: report.Check, Tool: Tool(), Run: c.run(set), Notes: set.notes}
+	results := make([]checked, len(set.images))
+	inParallel(*f.jobs, len(results), func(i int) {
+		if ctx.Err() == nil {
+			results[i] = c.checkImage(ctx, m, set, set.images[i], f.attributeFlags)
+		}
+	})
+	if ctx.Err() != nil {
+		// An interrupted run has nothing to say about any image.
+		return ctx.Err()
+	}
 	var failures []error
-	for _, img := range set.images {
-		one, err := c.checkImage(ctx, m, set, img, f.attributeFlags)
-		if ctx.Err() != nil {
-			// An interrupted run has nothing to say about any image.
-			return ctx.Err()
+	for i, r := range results {
+		rep.Images = append(rep.Images, r.images...)
+		for _, img := range r.images {
+			rep.Status = rep.Status.Worse(img.Verdict.Status)
 		}
-		if one != nil {
-			rep.Images = append(rep.Images, *one)
-			rep.Status = rep.Status.Worse(one.Verdict.Status)
+		for _, err := range r.unmeasured {
+			rep.Unmeasured = append(rep.Unmeasured, report.Unmeasured{Name: set.images[i].ID, Reason: err.Error()})
 		}
-		if err != nil {
-			failures = append(failures, fmt.Errorf("%s: %w", img.ID, err))
-		}
-		if err != nil && one == nil {
-			rep.Unmeasured = append(rep.Unmeasured, report.Unmeasured{Name: img.ID, Reason: err.Error()})
+		for _, err := range append(r.unmeasured, r.troubles...) {
+			failures = append(failures, fmt.Errorf("%s: %w", set.images[i].ID, err))
 		}
 	}
 	m.finish(rep)
@@ -151,6 +160,11 @@ type budgetSet struct {
 	name, dir string
 	baseline  string
 	images    []budget.Image
+	// builds says how to build those of the images that are built, by id.
+	builds map[string]*source.Build
+	// platforms are those to measure each image for; none is one that the
+	// image or the builder chooses.
+	platforms []string
 	notes     []string
 }
 
@@ -195,18 +209,95 @@ func (c *Command) loadBudget(f *checkFlags, images []string) (*budgetSet, error)
 	if *f.baseline != "" {
 		set.baseline = *f.baseline
 	}
-	if err := set.choose(images); err != nil {
+	if f.buildFlags != nil && f.given() {
+		err = set.chooseBuilt(*f.context, images)
+	} else {
+		err = set.choose(images)
+	}
+	if err != nil {
 		return nil, err
 	}
 	for _, img := range set.images {
 		if img.Smoke != nil {
 			set.notes = append(set.notes, img.ID+" has a smoke test, which this version does not run: it measures images and starts none")
 		}
-		if img.Build != nil && img.Ref == "" {
-			return nil, usagef("", "%s: this version measures images that are built already; build %s in a step before, and give it as %s=REFERENCE", img.Pos, img.ID, img.ID)
-		}
+	}
+	if len(set.images) > 1 && *f.dockerfile != "" {
+		return nil, usagef("", "--dockerfile is that of one image, and %d are meant; name the one", len(set.images))
+	}
+	if set.platforms, err = f.platforms(); err != nil {
+		return nil, err
+	}
+	if err := c.prepareBuilds(f, set); err != nil {
+		return nil, err
 	}
 	return set, nil
+}
+
+// prepareBuilds finds out which images are to be built, and how; the others
+// may have a Dockerfile that names what made their layers.
+func (c *Command) prepareBuilds(f *checkFlags, set *budgetSet) error {
+	set.builds = map[string]*source.Build{}
+	for _, img := range set.images {
+		if img.Ref != "" {
+			continue
+		}
+		if f.buildFlags == nil {
+			return usagef("", "%s is built by 'image-budget check'; give the built image as %s=REFERENCE", img.ID, img.ID)
+		}
+		b, err := c.build(f.buildFlags, f.attributeFlags, set.dir, img.Build)
+		if err != nil {
+			return err
+		}
+		if len(set.platforms) > 0 {
+			b.Platforms = set.platforms
+		}
+		set.builds[img.ID] = b
+	}
+	if len(set.builds) == len(set.images) {
+		return nil
+	}
+	return f.attributeFlags.read(c)
+}
+
+// chooseBuilt is choose for an image that the command line says how to build.
+func (s *budgetSet) chooseBuilt(context string, names []string) error {
+	var img budget.Image
+	switch {
+	case len(names) > 1:
+		return usagef("check", "--context builds one image, and %d are named", len(names))
+	case len(names) == 1:
+		i := slices.IndexFunc(s.images, func(img budget.Image) bool { return img.ID == names[0] })
+		switch {
+		case i >= 0:
+			img = s.images[i]
+		case !budget.ValidID(names[0]):
+			return usagef("check", "with --context, %q is to be the name of the image that is built; write %q", names[0], budget.ID(names[0]))
+		case len(s.images) > 0:
+			var known []string
+			for _, img := range s.images {
+				known = append(known, img.ID)
+			}
+			return usagef("check", "%s has no image %q%s; it has %s", s.name, names[0], didYouMean(names[0], known), strings.Join(known, ", "))
+		default:
+			img = budget.Default(names[0], "")
+		}
+	case len(s.images) == 1:
+		img = s.images[0]
+	case len(s.images) > 1:
+		return usagef("check", "%s has several images; name the one that --context builds", s.name)
+	default:
+		folder := strings.TrimSuffix(context, "/")
+		if !isURL(context) {
+			if abs, err := filepath.Abs(context); err == nil {
+				folder = abs
+			}
+		}
+		img = budget.Default(budget.ID(filepath.Base(folder)), "")
+	}
+	img.Ref = ""
+	s.images = []budget.Image{img}
+	return nil
 }
 
 // choose narrows the set down to the images that the command line names.
@@ -264,19 +355,47 @@ func (s *budgetSet) pick(arg string, known map[string]budget.Image) (budget.Imag
 	return budget.Image{}, usagef("check", "%s has several images; say which of them %q is: NAME=%s with NAME one of %s", s.name, arg, arg, strings.Join(sortedKeys(known), ", "))
 }
 
-// checkImage measures one image and its baseline, and judges it. It returns
-// both an image and an error where the image was judged and the baseline could
-// not take part.
-func (c *Command) checkImage(ctx context.Context, m *measurer, set *budgetSet, img budget.Image, lines *attributeFlags) (*report.Image, error) {
+// checked is what became of one image of the budget file.
+type checked struct {
+	// images are those that were judged, one for each platform.
+	images []report.Image
+	// unmeasured has an error for each platform that was not, troubles one
+	// for each that was judged without its baseline.
+	unmeasured, troubles []error
+}
+
+// checkImage measures an image and its baseline, and judges it, on all of its
+// platforms.
+func (c *Command) checkImage(ctx context.Context, m *measurer, set *budgetSet, img budget.Image, lines *attributeFlags) checked {
+	var out checked
 	w := want{
 		name: img.ID, ref: img.Ref, base: img.Base, files: img.NeedsFiles(), own: img.Base != "" || len(img.Own) > 0,
-		estimate: img.NeedsCompressed(), patterns: img.Patterns(),
+		estimate: img.NeedsCompressed(), patterns: img.Patterns(), build: set.builds[img.ID],
 	}
-	opened, err := m.open(ctx, w)
+	err := m.openAll(ctx, w, set.platforms, func(w want, opened *source.Image, err error) {
+		var one *report.Image
+		if err == nil {
+			one, err = c.checkOpened(ctx, m, set, img, w, opened, lines)
+		}
+		switch {
+		case one != nil && err != nil:
+			out.images, out.troubles = append(out.images, *one), append(out.troubles, err)
+		case one != nil:
+			out.images = append(out.images, *one)
+		default:
+			out.unmeasured = append(out.unmeasured, err)
+		}
+	})
 	if err != nil {
-		return nil, err
+		out.unmeasured = append(out.unmeasured, err)
 	}
-	defer opened.Close()
+	return out
+}
+
+// checkOpened measures one image and its baseline, and judges it. It returns
+// both an image and an error where the image was judged and the baseline could
+// not take part.
+func (c *Command) checkOpened(ctx context.Context, m *measurer, set *budgetSet, img budget.Image, w want, opened *source.Image, lines *attributeFlags) (*report.Image, error) {
 	// The baseline is that of the platform that was chosen.
 	w.platform = opened.Platform
 	base, info, err := c.loadBaseline(ctx, m, set, w)

@@ -2,33 +2,64 @@ package cli
 
 import (
 	"context"
+	"errors"
 
 	"github.com/org/image-budget/budget"
 	"github.com/org/image-budget/footprint"
 	"github.com/org/image-budget/report"
+	"github.com/org/image-budget/source"
 )
 
 func (c *Command) inspect(ctx context.Context, args []string) error {
-	fs := c.flags("inspect", "IMAGE", "Show the layers of an image, what made them, what they waste, and the largest paths.")
-	mf, lines, of := fs.measuring(), fs.attributing(), fs.reporting()
+	fs := c.flags("inspect", "IMAGE", `Show the layers of an image, what made them, what they waste, and the largest paths.
+
+With --context, the image is built first.`)
+	mf, lines, bf, of := fs.measuring(), fs.attributing(), fs.building(), fs.reporting()
 	fs.Lookup("base").Usage = "the `IMAGE` named in FROM, to tell base and own bytes apart (default the one in the image's annotation)"
 	args, err := fs.parse(args)
 	if err != nil {
 		return err
 	}
-	if len(args) != 1 {
+	w := want{files: true, own: true}
+	switch {
+	case bf.given() && len(args) > 0:
+		return usagef("inspect", "inspect shows one image: the one that --context builds, or %s", args[0])
+	case bf.given():
+		if w.build, err = c.build(bf, lines, "", nil); err != nil {
+			return err
+		}
+	case len(args) != 1:
 		return usagef("inspect", "inspect takes one image, not %d", len(args))
-	}
-	if err := lines.read(c); err != nil {
-		return err
+	default:
+		w.ref = args[0]
+		if err := lines.read(c); err != nil {
+			return err
+		}
 	}
 	return c.show(ctx, mf, of, args, func(m *measurer) (*report.Report, error) {
-		head, err := m.measure(ctx, want{ref: args[0], files: true, own: true})
+		m.build = bf
+		platforms, err := mf.platforms()
 		if err != nil {
 			return nil, err
 		}
-		lines.attribute(head)
-		return &report.Report{Kind: report.Inspect, Images: []report.Image{imageOf(head)}}, nil
+		if w.build != nil {
+			w.build.Platforms = platforms
+		}
+		rep := &report.Report{Kind: report.Inspect}
+		var errs []error
+		err = m.openAll(ctx, w, platforms, func(w want, opened *source.Image, err error) {
+			var head *footprint.Image
+			if err == nil {
+				head, err = m.scan(ctx, opened, w)
+			}
+			if err != nil {
+				errs = append(errs, err)
+				return
+			}
+			lines.attribute(head)
+			rep.Images = append(rep.Images, imageOf(head))
+		})
+		return rep, errors.Join(append(errs, err)...)
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/org/image-budget/budget"
 	"github.com/org/image-budget/footprint"
@@ -40,7 +41,7 @@ type measureFlags struct {
 
 func (fs *flagSet) measuring() *measureFlags {
 	return &measureFlags{
-		platform:    fs.String("platform", "", "the `OS/ARCH` to measure of an image that has several (default the only one, else linux on this processor)"),
+		platform:    fs.String("platform", "", "the `OS/ARCH` to measure, or to build; check takes several with commas (default the only one, else linux on this processor)"),
 		base:        fs.String("base", "", "the `IMAGE` named in FROM, to tell base and own bytes apart (default the budget file's, else the image's annotation)"),
 		detail:      fs.choice("detail", "`LEVEL` of reading: manifest reads no layer, files reads all, auto reads layers from a registry only if a limit needs them, or to explain what differs from an image that was read", "auto", "auto", "manifest", "files"),
 		estimate:    fs.Bool("estimate", false, "compress layers that the source holds unpacked, to estimate their compressed size; slow (a limit on compressed bytes does this by itself)"),
@@ -50,6 +51,24 @@ func (fs *flagSet) measuring() *measureFlags {
 		username:    fs.String("registry-username", "", "`NAME` to log in to the registry of the image with (default the docker config)"),
 		passwd:      fs.String("registry-password", "", "`PASSWORD` or token for it; better set IMAGE_BUDGET_REGISTRY_PASSWORD, which no process list shows"),
 	}
+}
+
+// platforms reads --platform, which check takes as a list.
+func (f *measureFlags) platforms() ([]string, error) {
+	var out []string
+	for p := range strings.SplitSeq(*f.platform, ",") {
+		if p = strings.TrimSpace(p); p == "" {
+			continue
+		}
+		if err := source.CheckPlatform(p); err != nil {
+			return nil, usagef("", "--platform: %w", err)
+		}
+		if slices.Contains(out, p) {
+			return nil, usagef("", "--platform names %s twice", p)
+		}
+		out = append(out, p)
+	}
+	return out, nil
 }
 
 // measurer opens and scans images for one run, and counts what that costs.
@@ -63,6 +82,13 @@ type measurer struct {
 	layersRead, layersKnown int
 	notes                   []string
 	bases                   map[string]baseImage // by platform and reference
+
+	// mu guards the figures and notes: images are measured at the same time.
+	mu sync.Mutex
+	// build says how builds are shown; several that more than one image is
+	// checked, so that no line of the terminal is for one of them.
+	build   *buildFlags
+	several bool
 }
 
 // baseImage is what opening a base image gave.
@@ -79,16 +105,21 @@ func (c *Command) measurer(f *measureFlags, refs []string, several bool) (*measu
 	if *f.maxFiles <= 0 {
 		return nil, usagef("", "--max-files must be more than 0")
 	}
-	if err := source.CheckPlatform(*f.platform); err != nil {
-		return nil, usagef("", "--platform: %w", err)
+	platforms, err := f.platforms()
+	if err != nil {
+		return nil, err
 	}
 	for _, ref := range append(refs, *f.base) {
 		if err := source.CheckReference(ref); ref != "" && err != nil {
 			return nil, usagef("", "%w", err)
 		}
 	}
+	platform := ""
+	if len(platforms) == 1 {
+		platform = platforms[0]
+	}
 	m.opener = source.New(source.Config{
-		Platform: *f.platform,
+		Platform: platform,
 		Keychain: c.keychain(f, refs),
 		Engine:   c.engine(),
 		Limits:   source.Limits{MaxUnpacked: int64(f.maxUnpacked.bytes)},
@@ -159,10 +190,11 @@ func (c *Command) keychain(f *measureFlags, refs []string) keychain {
 type want struct {
 	name     string // id in the budget file, "" outside one
 	ref      string
-	platform string // "" is what --platform says
-	base     string // the image in FROM, "" if not named
-	files    bool   // figures that need layers
-	own      bool   // the boundary between base and own layers is worth requests
+	platform string        // "" is what --platform says
+	base     string        // the image in FROM, "" if not named
+	build    *source.Build // how to build it, nil if it is not built here
+	files    bool          // figures that need layers
+	own      bool          // the boundary between base and own layers is worth requests
 	estimate bool
 	// likeEstimate estimates every layer that is not among blobs.
 	likeEstimate bool
@@ -178,6 +210,58 @@ func (m *measurer) measure(ctx context.Context, w want) (*footprint.Image, error
 	}
 	defer img.Close()
 	return m.scan(ctx, img, w)
+}
+
+// openAll opens an image on each platform asked for, building it first if it is
+// to be built, and passes each to use, which does not keep it; w says then
+// which it is. A platform that could not be opened goes to use with its error.
+// An error is one of all platforms: the build failed.
+func (m *measurer) openAll(ctx context.Context, w want, platforms []string, use func(want, *source.Image, error)) error {
+	if w.build != nil {
+		images, err := m.buildImages(ctx, w)
+		if err != nil {
+			return err
+		}
+		for _, img := range images {
+			of := w
+			of.platform, of.ref = img.Platform, img.Reference
+			use(of, img, nil)
+			if err := img.Close(); err != nil {
+				m.note("%s", err)
+			}
+		}
+		return nil
+	}
+	if len(platforms) == 0 {
+		platforms = []string{w.platform}
+	}
+	for _, p := range platforms {
+		of := w
+		of.platform = p
+		img, err := m.open(ctx, of)
+		if err != nil && len(platforms) > 1 {
+			err = fmt.Errorf("%s: %w", p, err)
+		}
+		use(of, img, err)
+		if img != nil {
+			_ = img.Close() // it was read: nothing is lost with it
+		}
+	}
+	return nil
+}
+
+// inParallel calls do for each of n, at most jobs at once.
+func inParallel(jobs, n int, do func(int)) {
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, jobs)
+	for i := range n {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			do(i)
+		})
+	}
+	wg.Wait()
 }
 
 // open reads the manifest and config of an image, and no layer.
@@ -209,23 +293,34 @@ func (m *measurer) scan(ctx context.Context, img *source.Image, w want) (*footpr
 		Blobs:       w.blobs,
 		Cache:       m.cache,
 	}
-	if w.own || *m.flags.base != "" {
+	named := w.base != "" || *m.flags.base != ""
+	if !named && m.builtBase(w, img, &opt) {
+		m.command.log.Debug().Msgf("the build of %s says that %d layers are the base's", w.ref, opt.Base)
+	} else if w.own || named {
 		m.findBase(ctx, img, w, &opt)
 	}
 	bar := m.command.progress(w.ref)
+	if m.several {
+		bar = &progressBar{}
+	}
 	opt.Progress = bar.update
 	before := img.BlobBytesRead()
 	res, err := scan.Image(ctx, img, opt)
 	bar.done()
 	read := img.BlobBytesRead() - before
+	m.mu.Lock()
 	m.blobBytes += read
+	if err == nil {
+		m.layersRead += res.LayersRead
+		m.layersKnown += res.LayersKnown
+	}
+	m.mu.Unlock()
 	if err != nil {
 		return nil, fmt.Errorf("measuring %s: %w", w.ref, err)
 	}
 	m.command.log.Debug().Msgf("measured %s: read %d layers (%s), knew %d, base of %d layers", w.ref, res.LayersRead, footprint.Bytes(read), res.LayersKnown, opt.Base)
-	m.layersRead += res.LayersRead
-	m.layersKnown += res.LayersKnown
 	res.Image.Name = w.name
+	m.attributeBuilt(w, img, res.Image)
 	if res.Image.Files != nil && len(w.patterns) > 0 {
 		res.Image.Paths = budget.Measure(w.patterns, res.Image.Files)
 	}
@@ -300,6 +395,8 @@ func (m *measurer) baseLayers(ctx context.Context, ref, platform string) ([]sour
 
 // note keeps a remark about the run, once.
 func (m *measurer) note(format string, args ...any) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if text := fmt.Sprintf(format, args...); !slices.Contains(m.notes, text) {
 		m.notes = append(m.notes, text)
 	}

@@ -83,6 +83,7 @@ var doors = map[string][]string{
 	"github.com/rs/zerolog":                            {"internal/cli"},
 	"github.com/santhosh-tekuri/jsonschema/v6":         {},
 	"github.com/sethvargo/go-githubactions":            {"internal/actions"},
+	"github.com/sirupsen/logrus":                       {"internal/cli"}, // to silence it
 	"github.com/tonistiigi/fsutil":                     {"source"},
 	"github.com/yuin/goldmark":                         {},
 	"golang.org/x/term":                                {"internal/cli"},

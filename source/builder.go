@@ -216,7 +216,7 @@ func builderCause(err error) string {
 	if i := strings.LastIndex(text, "desc = "); i >= 0 {
 		text = strings.Trim(text[i+len("desc = "):], `"`)
 	}
-	return show(text)
+	return show(strings.TrimPrefix(text, "Unavailable: "))
 }
 
 // supports refuses what an old builder would pass over in silence.

@@ -14,8 +14,10 @@ import (
 	bk "github.com/moby/buildkit/client"
 	bkerrors "github.com/moby/buildkit/solver/errdefs"
 	"github.com/moby/buildkit/solver/pb"
+	"github.com/moby/buildkit/util/grpcerrors"
 	"github.com/moby/buildkit/util/progress/progressui"
 	"github.com/opencontainers/go-digest"
+	"google.golang.org/grpc/codes"
 )
 
 // A BuildError is a step that failed.
@@ -165,6 +167,9 @@ func (b *Build) explain(ctx context.Context, d *builder, err error, w *watcher, 
 	if ctx.Err() != nil {
 		return fmt.Errorf("building: %w", ctx.Err())
 	}
+	if lost(err) {
+		return &explained{msg: fmt.Sprintf("building with %s: the connection was lost (%s); check whether BuildKit still runs there, and try again", show(d.address), builderCause(err))}
+	}
 	out := &BuildError{Reason: buildCause(err)}
 	for _, s := range bkerrors.Sources(err) {
 		if s.Info == nil || len(s.Ranges) == 0 {
@@ -197,6 +202,12 @@ func (b *Build) explain(ctx context.Context, d *builder, err error, w *watcher, 
 		out.Step = "the Dockerfile"
 	}
 	return out
+}
+
+// lost tells whether the builder went away. What a step answers carries other
+// codes, or none.
+func lost(err error) bool {
+	return grpcerrors.Code(err) == codes.Unavailable
 }
 
 // at notes the lines of the step.

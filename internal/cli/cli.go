@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"github.com/sirupsen/logrus"
 
 	"github.com/org/image-budget/internal/actions"
 	"github.com/org/image-budget/internal/escape"
@@ -63,6 +64,9 @@ type Command struct {
 // Exec runs the program with the arguments and streams of the process, and
 // ends it.
 func Exec(ctx context.Context) {
+	// Libraries below BuildKit's client log to standard error, past the filter
+	// that makes text harmless. What matters of it comes back as errors.
+	logrus.SetOutput(io.Discard)
 	c := &Command{
 		Stdout: os.Stdout, Stderr: os.Stderr,
 		Getenv: os.Getenv, Now: time.Now, Terminal: terminalWidth,

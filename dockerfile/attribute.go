@@ -43,8 +43,11 @@ func (f *File) Attribute(target string, layers []footprint.Layer, baseLayers int
 		return out
 	}
 	a.accept()
-	a.fillGaps()
-	if root := f.chain(stage)[0]; baseLayers > 0 && root.Base != "scratch" {
+	root := f.chain(stage)[0]
+	// Below the first layer that is known there may be a base whose end nobody
+	// has told, and whose layers are as silent.
+	a.fillGaps(baseLayers > 0 || root.Base == "scratch")
+	if baseLayers > 0 && root.Base != "scratch" {
 		a.fillTriggers(footprint.Origin{File: f.Name, Stage: root.label(), Start: root.Start, End: root.fromEnd})
 	}
 	for j, o := range a.origins {
@@ -228,8 +231,9 @@ func (a *alignment) accept() {
 
 // fillGaps goes by order alone where nothing speaks against it: between two
 // layers that are known there are as many unknown as instructions that make
-// one, and what history says of them fits no other instruction.
-func (a *alignment) fillGaps() {
+// one, and what history says of them fits no other instruction. first tells
+// whether the first layer is the first of the file.
+func (a *alignment) fillGaps(first bool) {
 	from, start := 0, 0
 	for j := 0; j <= len(a.have); j++ {
 		if j < len(a.have) && a.instruction[j] < 0 {
@@ -239,7 +243,9 @@ func (a *alignment) fillGaps() {
 		if j < len(a.have) {
 			to = a.instruction[j]
 		}
-		a.fillGap(from, to, start, j)
+		if start > 0 || first {
+			a.fillGap(from, to, start, j)
+		}
 		from, start = to+1, j+1
 	}
 }

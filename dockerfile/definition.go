@@ -69,7 +69,7 @@ func DefinitionOrigins(name string, definition []byte, target string, args map[s
 		return out, nil
 	}
 	out.BaseReference, out.BaseDigest = splitSource(root)
-	if exact := g.origins(f, stage, own, root, len(layers)); exact != nil && !contradicted(exact, byHistory) {
+	if exact := g.origins(f, stage, own, root, len(layers)); exact != nil && g.fits(own, layers) && !contradicted(exact, byHistory) {
 		out.Origins, out.Base = exact, len(layers)-len(own)
 		return out, nil
 	}
@@ -86,6 +86,34 @@ func firstOf(origins []*footprint.Origin, root string) int {
 		return -1
 	}
 	return first
+}
+
+// fits tells whether the history of the last layers can be that of the steps,
+// where there is any. Builders write a line for each step; a step without one
+// is a layer of the base, which shows that a layer is missing.
+func (g *graph) fits(own []digest.Digest, layers []footprint.Layer) bool {
+	layers = layers[len(layers)-len(own):]
+	if !slices.ContainsFunc(layers, func(l footprint.Layer) bool { return l.CreatedBy != "" }) {
+		return true
+	}
+	for i, id := range own {
+		words := oneLine(layers[i].CreatedBy)
+		op := g.ops[id]
+		if exec := op.GetExec(); exec != nil {
+			if !strings.Contains(words, oneLine(strings.Join(exec.GetMeta().GetArgs(), " "))) {
+				return false
+			}
+			continue
+		}
+		keywords := []string{"COPY ", "ADD "}
+		if a := op.GetFile().GetActions(); len(a) > 0 && a[0].GetMkdir() != nil {
+			keywords = []string{"WORKDIR "}
+		}
+		if !slices.ContainsFunc(keywords, func(k string) bool { return strings.HasPrefix(words, k) }) {
+			return false
+		}
+	}
+	return true
 }
 
 // contradicted tells whether history knows better where a layer comes from.
@@ -266,14 +294,31 @@ func (g *graph) origins(f *File, stage Stage, own []digest.Digest, root string, 
 	}
 	chain := f.chain(stage)
 	out := make([]*footprint.Origin, layers)
+	var before *footprint.Origin
 	for i, id := range own {
 		o := g.origin(f, chain, id)
+		if o != nil && before != nil && o.Start < before.Start {
+			o = trigger(f, chain, before)
+		}
 		if o == nil {
 			return nil
 		}
-		out[base+i] = o
+		out[base+i], before = o, o
 	}
 	return out
+}
+
+// trigger is the origin of a step that seems to stand before the one it
+// follows. Builders up to BuildKit 0.9 give what a stage's ONBUILD does the
+// first line, of the instruction by itself; it is the next FROM that did it.
+func trigger(f *File, chain []Stage, before *footprint.Origin) *footprint.Origin {
+	for _, s := range chain {
+		// Several triggers of one FROM follow each other.
+		if s.Start >= before.Start {
+			return &footprint.Origin{File: f.Name, Stage: s.label(), Start: s.Start, End: s.fromEnd, Exact: true}
+		}
+	}
+	return nil
 }
 
 // origin is the one place of a step in the stages of the chain. What the

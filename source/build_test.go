@@ -3,6 +3,7 @@ package source
 import (
 	"archive/tar"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 )
 
@@ -518,5 +520,78 @@ func (c *wire) cut() {
 	c.listen.Close()
 	for _, conn := range c.conns {
 		conn.Close()
+	}
+}
+
+// TestBuilderTLS shows both certificates over TCP.
+func TestBuilderTLS(t *testing.T) {
+	t.Parallel()
+	address, certs, _ := strings.Cut(bench(t, "IMAGE_BUDGET_TEST_BUILDKIT_TLS"), ",")
+	dir := folder(t, map[string]string{"Dockerfile": "FROM scratch\nCOPY Dockerfile /x\n"})
+	images, err := (place{builder: Builder{Address: address, TLSDir: certs}}).build(t, Build{Context: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := names(t, images[0]); len(got) != 1 {
+		t.Errorf("%v", got)
+	}
+	// Only the authority's certificate: the builder wants to know who asks.
+	ca, err := os.ReadFile(filepath.Join(certs, "ca.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, b := range map[string]Builder{
+		"no TLS":         {Address: address},
+		"no certificate": {Address: address, TLSDir: folder(t, map[string]string{"ca.pem": string(ca)})},
+		"another name":   {Address: address, TLSDir: certs, TLSServerName: "example.com"},
+	} {
+		_, err := (place{builder: b}).build(t, Build{Context: dir})
+		if err == nil || errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "reaching the builder "+address) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestBuilderInAContainer goes through the engine to a buildctl that passes on
+// what it reads, as in a container of the image moby/buildkit.
+func TestBuilderInAContainer(t *testing.T) {
+	t.Parallel()
+	socket := strings.TrimPrefix(bench(t, "IMAGE_BUDGET_TEST_BUILDKIT"), "unix://")
+	buildctl := bench(t, "IMAGE_BUDGET_TEST_BUILDCTL")
+	host, _, _ := strings.Cut(bench(t, "IMAGE_BUDGET_TEST_ENGINES"), ",")
+	p := place{config: Config{Engine: Engine{Host: host}}}
+	api := p.engine(t)
+	name := strings.ToLower("image-budget-test-" + rand.Text())
+	_, err := api.ContainerCreate(t.Context(), client.ContainerCreateOptions{
+		Name:   name,
+		Config: &container.Config{Image: "alpine:3.22", Cmd: []string{"sleep", "600"}},
+		HostConfig: &container.HostConfig{
+			Binds:       []string{buildctl + ":/usr/bin/buildctl:ro", socket + ":/run/buildkit/buildkitd.sock"},
+			NetworkMode: "none",
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if _, err := api.ContainerRemove(context.Background(), name, client.ContainerRemoveOptions{Force: true}); err != nil {
+			t.Error(err)
+		}
+	})
+	if _, err := api.ContainerStart(t.Context(), name, client.ContainerStartOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	dir := folder(t, map[string]string{"Dockerfile": "FROM scratch\nCOPY Dockerfile /x\n"})
+	p.builder.Address = "docker-container://" + name
+	images, err := p.build(t, Build{Context: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := names(t, images[0]); len(got) != 1 {
+		t.Errorf("%v", got)
+	}
+	p.builder.Address = "docker-container://no-such-container"
+	if _, err := p.build(t, Build{Context: dir}); err == nil || !strings.Contains(err.Error(), "no container no-such-container") {
+		t.Errorf("%v", err)
 	}
 }

@@ -72,7 +72,7 @@ var doors = map[string][]string{
 	"github.com/google/go-containerregistry":           {"source"},
 	"github.com/google/go-containerregistry/pkg/authn": {"source", "internal/cli"}, // credentials come from inputs
 	"github.com/google/go-github/v62":                  {"ghcomment"},
-	"github.com/klauspost/compress":                    {"source", "scan"}, // layers; layer indexes and estimates
+	"github.com/klauspost/compress":                    {"source", "scan", "internal/cli"}, // layers; layer indexes and estimates; the sources of a commit
 	"github.com/mattn/go-runewidth":                    {"report", "budget"},
 	"github.com/moby/buildkit":                         {"dockerfile", "source"}, // the parser; the client
 	"github.com/moby/buildkit/client":                  {"source"},

@@ -31,6 +31,7 @@ type Cache struct {
 	indexes map[string]*Index
 	history map[string][]string
 	failed  error
+	busy    map[string]chan struct{} // layers that are being read; closed after
 }
 
 // NewCache keeps indexes in memory only.

@@ -141,7 +141,7 @@ func (opt *Options) sizesKnown(img *source.Image) bool {
 // readLayers returns an index for each layer, from the cache or from the
 // source, and the lines that made the layers where only the cache knows them.
 func readLayers(ctx context.Context, img *source.Image, opt Options, res *Result) ([]*Index, []string, error) {
-	known := knownLayers(img, opt)
+	known := knownLayers(ctx, img, opt)
 	var created []string
 	engine := img.Source == "docker-daemon" && opt.Cache != nil
 	// The stores of engines name an image by its config or by its manifest;
@@ -154,12 +154,11 @@ func readLayers(ctx context.Context, img *source.Image, opt Options, res *Result
 			delete(known, img.Layers[len(img.Layers)-1].DiffID)
 		}
 	}
-	res.LayersKnown = len(known)
 	out, fresh, err := readUnknown(ctx, img, opt, known)
 	if err != nil {
 		return nil, nil, err
 	}
-	res.LayersRead = fresh
+	res.LayersRead, res.LayersKnown = fresh, len(known)-fresh
 	if engine && fresh > 0 {
 		opt.Cache.storeHistory(id, history(img))
 	}
@@ -176,7 +175,7 @@ func allKnown(img *source.Image, known map[string]*Index) bool {
 }
 
 // knownLayers loads from the cache what it has, and has well enough.
-func knownLayers(img *source.Image, opt Options) map[string]*Index {
+func knownLayers(_ context.Context, img *source.Image, opt Options) map[string]*Index {
 	known := map[string]*Index{}
 	for _, l := range img.Layers {
 		if _, done := known[l.DiffID]; done || opt.Cache == nil {
@@ -194,12 +193,71 @@ func knownLayers(img *source.Image, opt Options) map[string]*Index {
 	return known
 }
 
-// readUnknown reads the layers that are not known, and counts them.
+// readUnknown reads the layers that are not known, and counts them. Those that
+// another image's measuring is reading are awaited instead; what did not come
+// of that is read after all.
 func readUnknown(ctx context.Context, img *source.Image, opt Options, known map[string]*Index) (out []*Index, fresh int, err error) {
+	if opt.Cache == nil {
+		fresh, err = readWanted(ctx, img, opt, known, func(id string) bool { return known[id] == nil })
+		return collect(img, known), fresh, err
+	}
+	for {
+		var wanted []string
+		for _, l := range img.Layers {
+			if known[l.DiffID] == nil {
+				wanted = append(wanted, l.DiffID)
+			}
+		}
+		if len(wanted) == 0 {
+			return collect(img, known), fresh, nil
+		}
+		n, err := readClaimed(ctx, img, opt, known, wanted)
+		if err != nil {
+			return nil, 0, err
+		}
+		fresh += n
+	}
+}
+
+// readClaimed reads what nobody else does and then waits for the others.
+func readClaimed(ctx context.Context, img *source.Image, opt Options, known map[string]*Index, wanted []string) (fresh int, err error) {
+	mine, release, wait := opt.Cache.claim(wanted)
+	// An engine tells the history in the stream of the layers alone, so one
+	// layer of each of its images is read whatever others know.
+	if last := img.Layers[len(img.Layers)-1].DiffID; img.Source == "docker-daemon" && known[last] == nil && len(mine) == 0 {
+		fresh, err = readWanted(ctx, img, opt, known, func(id string) bool { return id == last })
+	} else {
+		fresh, err = readWanted(ctx, img, opt, known, func(id string) bool { return mine[id] })
+	}
+	release()
+	if err == nil {
+		err = wait(ctx)
+	}
+	if err != nil {
+		return 0, err
+	}
+	for id, x := range knownLayers(ctx, img, opt) {
+		if known[id] == nil {
+			known[id] = x
+		}
+	}
+	return fresh, nil
+}
+
+func collect(img *source.Image, known map[string]*Index) []*Index {
+	out := make([]*Index, len(img.Layers))
+	for i, l := range img.Layers {
+		out[i] = known[l.DiffID]
+	}
+	return out
+}
+
+// readWanted reads layers from the source, and counts them.
+func readWanted(ctx context.Context, img *source.Image, opt Options, known map[string]*Index, want func(diffID string) bool) (fresh int, err error) {
 	var mu sync.Mutex
 	var buffers [][]byte
 	read, err := source.Read(ctx, img, source.ReadOptions{
-		Want:         func(diffID string) bool { return known[diffID] == nil },
+		Want:         want,
 		Workers:      opt.Workers,
 		VerifyDiffID: opt.Cache != nil,
 		Progress:     opt.Progress,
@@ -222,23 +280,22 @@ func readUnknown(ctx context.Context, img *source.Image, opt Options, known map[
 		return lr.read(r)
 	})
 	if err != nil {
-		return nil, 0, err
+		return 0, err
 	}
-	out = make([]*Index, len(img.Layers))
 	for i, l := range img.Layers {
-		if out[i] = known[l.DiffID]; out[i] != nil {
+		if !want(l.DiffID) || known[l.DiffID] != nil {
 			continue
 		}
-		if out[i] = read[i]; out[i] == nil {
-			return nil, 0, fmt.Errorf("internal error: layer %d was not read", i)
+		if read[i] == nil {
+			return 0, fmt.Errorf("internal error: layer %d was not read", i)
 		}
-		known[l.DiffID] = out[i]
+		known[l.DiffID] = read[i]
 		fresh++
 		if opt.Cache != nil {
-			opt.Cache.store(l.DiffID, out[i])
+			opt.Cache.store(l.DiffID, read[i])
 		}
 	}
-	return out, fresh, nil
+	return fresh, nil
 }
 
 // describe lists the layers with what the manifest, the history and the

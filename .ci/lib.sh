@@ -11,6 +11,8 @@ REPO_DIR=$(dirname "$CI_DIR")
 ENGINE20=unix://$IB_RUN/engine20.sock
 ENGINE29=unix://$IB_RUN/engine29.sock
 REGISTRY=127.0.0.1:5055
+BUILDKIT=unix://$IB_RUN/buildkitd.sock
+BUILDKIT_TLS=tcp://127.0.0.1:5056
 export DEBIAN_FRONTEND=noninteractive
 mkdir -p "$IB_STATE" "$IB_RUN" "$IB_BIN" "$IB_LOG"
 

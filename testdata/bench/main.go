@@ -6,6 +6,7 @@
 // form, dive) and is run by hand:
 //
 //	go run ./testdata/bench > testdata/bench/last.txt
+//	go run ./testdata/bench build > testdata/bench/build.txt
 package main
 
 import (
@@ -43,10 +44,15 @@ const (
 
 func main() {
 	var err error
-	if len(os.Args) == 3 && os.Args[1] == "gunzip" {
-		err = gunzip(os.Args[2])
-	} else {
+	switch args := os.Args[1:]; {
+	case len(args) == 0:
 		err = run()
+	case len(args) == 2 && args[0] == "gunzip":
+		err = gunzip(args[1])
+	case args[0] == "build":
+		err = builds(args[1:])
+	default:
+		err = errors.New("usage: bench [build [-rounds N] [-only theirs]]")
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)

@@ -13,6 +13,7 @@ ENGINE29=unix://$IB_RUN/engine29.sock
 REGISTRY=127.0.0.1:5055
 BUILDKIT=unix://$IB_RUN/buildkitd.sock
 BUILDKIT_TLS=tcp://127.0.0.1:5056
+BUILDKIT_VERSION=v0.34.2
 export DEBIAN_FRONTEND=noninteractive
 mkdir -p "$IB_STATE" "$IB_RUN" "$IB_BIN" "$IB_LOG"
 
@@ -44,6 +45,26 @@ need() {
   {
     apt-get update && apt-get install -y --no-install-recommends "${missing[@]}"
   } </dev/null >>"$IB_LOG/apt.log" 2>&1 || die "apt-get could not install ${missing[*]}: see $IB_LOG/apt.log"
+}
+
+# buildkit DIR COMMAND...: compile commands of BuildKit's module into DIR. It excludes versions of other modules, which `go install` of it
+# refuses: an empty module that requires it may have it.
+buildkit() {
+  local dir=$1 module
+  shift
+  [[ -f $dir/complete ]] && return 0
+  say "compiling ${*##*/} $BUILDKIT_VERSION"
+  module=$(mktemp -d)
+  (
+    cd "$module"
+    set -- "${@/#/github.com/moby/buildkit/}"
+    GOWORK=off go mod init bench
+    GOWORK=off go get "${@/%/@$BUILDKIT_VERSION}"
+    mkdir -p "$dir"
+    GOWORK=off CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X github.com/moby/buildkit/version.Version=$BUILDKIT_VERSION" -o "$dir/" "$@"
+  ) >"$IB_LOG/${dir##*/}.log" 2>&1 || die "could not compile it: see $IB_LOG/${dir##*/}.log"
+  rm -rf "$module"
+  touch "$dir/complete"
 }
 
 # A recorded daemon is "PID START": the start time tells a recycled id from the process that was started. One that has ended but is not

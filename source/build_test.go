@@ -595,3 +595,51 @@ func TestBuilderInAContainer(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestBuildSSH(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("", "agent")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	agent, err := net.Listen("unix", filepath.Join(dir, "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { agent.Close() })
+	onEachBuilder(t, func(t *testing.T, p place) {
+		b := Build{
+			Context: folder(t, map[string]string{"Dockerfile": "FROM alpine:3.22\nARG X\nRUN --mount=type=ssh,required=true test -S \"$SSH_AUTH_SOCK\"\n"}),
+			SSH:     map[string][]string{"default": {filepath.Join(dir, "s")}},
+			Args:    map[string]string{"X": fmt.Sprint(time.Now().UnixNano())},
+		}
+		if _, err := p.build(t, b); err != nil {
+			t.Error(err)
+		}
+		b.Args["X"] += "0"
+		b.SSH = nil
+		if _, err := p.build(t, b); err == nil {
+			t.Error("there is an agent that nobody gave")
+		}
+		b.SSH = map[string][]string{"default": {filepath.Join(dir, "none")}}
+		if _, err := p.build(t, b); !errors.Is(err, ErrUsage) {
+			t.Errorf("an agent that is not there: %v", err)
+		}
+	})
+}
+
+// TestBuildSyntax lets a frontend in an image read the Dockerfile, which the old
+// engine needs for heredocs.
+func TestBuildSyntax(t *testing.T) {
+	t.Parallel()
+	onEachBuilder(t, func(t *testing.T, p place) {
+		images, err := p.build(t, Build{Context: folder(t, map[string]string{"Dockerfile": "# syntax=docker/dockerfile:1\nFROM alpine:3.22\nRUN <<EOF\necho one > /one\necho two > /two\nEOF\n"})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([][]string{{"one=one", "two=two"}}, names(t, images[0])[1:]); diff != "" {
+			t.Error(diff)
+		}
+	})
+}

@@ -237,6 +237,10 @@ func (r *buildReader) flags(f *buildFlags, lines *attributeFlags) {
 		r.cache(&b.CacheFrom, "", s)
 	}
 	for _, s := range *f.cacheTo {
+		if err := budget.CheckCacheTo(s); err != nil {
+			r.fail(fmt.Errorf("--cache-to: %w", err))
+			continue
+		}
 		r.cache(&b.CacheTo, "", s)
 	}
 	b.Tags = append(b.Tags, *f.tags...)

@@ -22,17 +22,19 @@ import (
 // stallTimeout ends a transfer of which nothing has come for so long.
 const stallTimeout = 2 * time.Minute
 
-// registries keeps one authenticated client for each repository.
+// registries keeps one authenticated client for each repository and for what
+// may be done there.
 type registries struct {
 	keychain authn.Keychain
 	base     http.RoundTripper
 	stall    time.Duration
 
 	mu    sync.Mutex
-	repos map[string]*repository
+	repos map[string]*repository // by scope
 }
 
-// repository is a repository of a registry, and the client that may read it.
+// repository is a repository of a registry, and the client that may read it, or
+// write it.
 type repository struct {
 	repo  name.Repository
 	stall time.Duration
@@ -71,14 +73,16 @@ func defaultTransport() http.RoundTripper {
 	}
 }
 
-// repository returns the one for repo, logged in. A login that failed is tried
-// anew by the next caller.
-func (r *registries) repository(ctx context.Context, repo name.Repository) (*repository, error) {
+// repository returns the one for repo, logged in for some actions: a token that
+// may read is granted where one that may write is not. A login that failed is
+// tried anew by the next caller.
+func (r *registries) repository(ctx context.Context, repo name.Repository, actions string) (*repository, error) {
+	scope := repo.Scope(actions)
 	r.mu.Lock()
-	p := r.repos[repo.String()]
+	p := r.repos[repo.RegistryStr()+" "+scope]
 	if p == nil {
 		p = &repository{repo: repo, stall: r.stall}
-		r.repos[repo.String()] = p
+		r.repos[repo.RegistryStr()+" "+scope] = p
 	}
 	r.mu.Unlock()
 
@@ -92,7 +96,7 @@ func (r *registries) repository(ctx context.Context, repo name.Repository) (*rep
 		// The helper's own words may hold what it was asked for.
 		return nil, &explained{msg: fmt.Sprintf("reading credentials for %s: the docker config or its credential helper failed; run docker login %s, or pass a user name and password", repo.RegistryStr(), repo.RegistryStr())}
 	}
-	tr, err := transport.NewWithContext(ctx, repo.Registry, auth, r.base, []string{repo.Scope(transport.PullScope)})
+	tr, err := transport.NewWithContext(ctx, repo.Registry, auth, r.base, []string{scope})
 	if err != nil {
 		return nil, err
 	}
@@ -130,8 +134,15 @@ func (e *redirectError) Error() string { return "refused " + e.what }
 
 // get requests one path of the repository.
 func (p *repository) get(ctx context.Context, path string, header http.Header) (*http.Response, error) {
-	u := url.URL{Scheme: p.repo.Scheme(), Host: p.repo.RegistryStr(), Path: "/v2/" + p.repo.RepositoryStr() + path}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	return p.request(ctx, http.MethodGet, path, header, http.StatusOK)
+}
+
+// request asks for one path of the repository, with its query, and wants one of
+// the answers ok.
+func (p *repository) request(ctx context.Context, method, path string, header http.Header, ok ...int) (*http.Response, error) {
+	path, query, _ := strings.Cut(path, "?")
+	u := url.URL{Scheme: p.repo.Scheme(), Host: p.repo.RegistryStr(), Path: "/v2/" + p.repo.RepositoryStr() + path, RawQuery: query}
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +151,7 @@ func (p *repository) get(ctx context.Context, path string, header http.Header) (
 	if err != nil {
 		return nil, err
 	}
-	if err := transport.CheckError(resp, http.StatusOK); err != nil {
+	if err := transport.CheckError(resp, ok...); err != nil {
 		resp.Body.Close()
 		return nil, err
 	}
@@ -167,7 +178,7 @@ func (o *Opener) openRegistry(ctx context.Context, ref reference, want platform)
 		return nil, fmt.Errorf("parsing image reference %q", withoutUserinfo(ref.name))
 	}
 	r := &registryImage{ref: ref, limits: o.cfg.Limits, wait: o.cfg.Wait}
-	if r.repo, err = o.registries.repository(ctx, n.Context()); err != nil {
+	if r.repo, err = o.registries.repository(ctx, n.Context(), transport.PullScope); err != nil {
 		return nil, r.explain(ctx, n.Context(), err)
 	}
 	raw, err := r.fetch(ctx, "/manifests/"+n.Identifier(), o.cfg.Limits.MaxManifest, "the manifest")
@@ -209,34 +220,49 @@ func (r *registryImage) config(ctx context.Context, d v1.Descriptor) ([]byte, er
 
 // fetch reads one document whole, again when its transfer breaks.
 func (r *registryImage) fetch(ctx context.Context, path string, limit int64, what string) ([]byte, error) {
+	raw, _, err := r.repo.document(ctx, path, http.Header{"Accept": {manifestAccept}}, r.wait, limit, func(ctx context.Context, err error) error {
+		return r.explain(ctx, r.repo.repo, err)
+	})
+	if errors.Is(err, errTooLarge) {
+		return nil, fmt.Errorf("reading %s: %w", r.ref.name, &tooLargeError{what, limit})
+	}
+	return raw, err
+}
+
+// errTooLarge is what a document beyond its limit ends in.
+var errTooLarge = errors.New("the document is too large")
+
+// document reads what is at a path of the repository whole, again when its
+// transfer breaks, with the header that came with it. Explain words an error.
+func (p *repository) document(ctx context.Context, path string, header http.Header, wait waiter, limit int64, explain func(context.Context, error) error) ([]byte, http.Header, error) {
 	tries := newBudget()
 	ctx = withBudget(ctx, tries)
 	for {
-		raw, err := r.fetchOnce(ctx, path, limit, what)
+		raw, got, err := p.documentOnce(ctx, path, header, limit, explain)
 		var broken *brokenError
-		if err == nil || !errors.As(err, &broken) || ctx.Err() != nil || !tries.again(ctx, r.wait, 0) {
-			return raw, err
+		if err == nil || !errors.As(err, &broken) || ctx.Err() != nil || !tries.again(ctx, wait, 0) {
+			return raw, got, err
 		}
 	}
 }
 
-func (r *registryImage) fetchOnce(ctx context.Context, path string, limit int64, what string) ([]byte, error) {
+func (p *repository) documentOnce(ctx context.Context, path string, header http.Header, limit int64, explain func(context.Context, error) error) ([]byte, http.Header, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	resp, err := r.repo.get(ctx, path, http.Header{"Accept": {manifestAccept}})
+	resp, err := p.get(ctx, path, header)
 	if err != nil {
-		return nil, r.explain(ctx, r.repo.repo, err)
+		return nil, nil, explain(ctx, err)
 	}
 	defer resp.Body.Close()
-	raw, err := readAtMost(newStallGuard(resp.Body, r.repo.stall, cancel), limit, what)
+	raw, err := readAtMost(newStallGuard(resp.Body, p.stall, cancel), limit, "")
 	var tooLarge *tooLargeError
 	switch {
 	case errors.As(err, &tooLarge):
-		return nil, fmt.Errorf("reading %s: %w", r.ref.name, err)
+		return nil, nil, errTooLarge
 	case err != nil:
-		return nil, &brokenError{r.explain(ctx, r.repo.repo, err)}
+		return nil, nil, &brokenError{explain(ctx, err)}
 	}
-	return raw, nil
+	return raw, resp.Header, nil
 }
 
 // blob opens a layer's stored bytes.
@@ -311,10 +337,15 @@ func (g *stallGuard) stop() { g.timer.Stop() }
 var errStalled = fmt.Errorf("the registry sent nothing for %s; try again later", stallTimeout)
 
 // explain turns an error of a registry request into one sentence with what to
-// do next. It takes over nothing that the server or a library phrased: such
-// text may repeat credentials or signed addresses.
+// do next.
 func (r *registryImage) explain(ctx context.Context, repo name.Repository, err error) error {
-	host := repo.RegistryStr()
+	return explain(ctx, "reading from", repo.RegistryStr(), err, func(answer *transport.Error) error { return r.explainStatus(repo, answer) })
+}
+
+// explain words an error of a registry request; status words an answer that
+// came. It takes over nothing that the server or a library phrased: such text
+// may repeat credentials or signed addresses.
+func explain(ctx context.Context, doing, host string, err error, status func(*transport.Error) error) error {
 	var (
 		answer  *transport.Error
 		done    *explained
@@ -324,13 +355,13 @@ func (r *registryImage) explain(ctx context.Context, repo name.Repository, err e
 	case errors.As(err, &done), errors.Is(err, errStalled):
 		return err
 	case ctx.Err() != nil:
-		return fmt.Errorf("reading from %s: %w", host, ctx.Err())
+		return fmt.Errorf("%s %s: %w", doing, host, ctx.Err())
 	case errors.As(err, &answer):
-		return r.explainStatus(repo, answer)
+		return status(answer)
 	case errors.As(err, &refused):
-		return &explained{msg: fmt.Sprintf("reading from %s: %s; check the registry's address", host, refused)}
+		return &explained{msg: fmt.Sprintf("%s %s: %s; check the registry's address", doing, host, refused)}
 	}
-	return &explained{msg: fmt.Sprintf("reading from %s: %s; check the registry's address and the network", host, networkCause(err))}
+	return &explained{msg: fmt.Sprintf("%s %s: %s; check the registry's address and the network", doing, host, networkCause(err))}
 }
 
 // explained is an error whose text is ours.

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -27,6 +28,7 @@ type budget struct {
 	mu     sync.Mutex
 	failed int
 	waited time.Duration
+	asked  time.Duration // by the answer to a request that was not repeated
 }
 
 func newBudget() *budget { return &budget{} }
@@ -37,9 +39,10 @@ func (b *budget) again(ctx context.Context, wait waiter, asked time.Duration) bo
 	b.mu.Lock()
 	b.failed++
 	d := firstWait << (b.failed - 1)
-	if asked > 0 {
+	if asked = cmp.Or(asked, b.asked); asked > 0 {
 		d = asked
 	}
+	b.asked = 0
 	ok := b.failed < maxTries && b.waited+d <= maxWait
 	if ok {
 		b.waited += d
@@ -73,7 +76,11 @@ func (t *retrying) RoundTrip(req *http.Request) (*http.Response, error) {
 			return resp, err
 		}
 		next, ok := rewound(req)
-		if !ok || !b.again(ctx, t.wait, retryAfter(resp)) {
+		if !ok {
+			b.ask(retryAfter(resp))
+			return resp, err
+		}
+		if !b.again(ctx, t.wait, retryAfter(resp)) {
 			return resp, err
 		}
 		if resp != nil {
@@ -85,8 +92,19 @@ func (t *retrying) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 }
 
-// rewound returns a request that can be sent again.
+// ask notes how long the next try is to wait.
+func (b *budget) ask(d time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.asked = d
+}
+
+// rewound returns a request that can be sent again. A part of an upload is none:
+// how much of it has arrived is not known, so the upload begins anew.
 func rewound(req *http.Request) (*http.Request, bool) {
+	if req.Method == http.MethodPatch {
+		return nil, false
+	}
 	if req.Body == nil || req.Body == http.NoBody {
 		return req, true
 	}

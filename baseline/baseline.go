@@ -1,9 +1,20 @@
 // Package baseline keeps what an image measured, to compare the next build
-// with: in a file, or in another image that is measured when it is needed.
+// with: in a file, in a registry, or in another image that is measured when it
+// is needed.
 //
 // It stores and finds; it measures nothing itself, compares nothing and
 // decides nothing. What a [Store] returns has been read with bounds and adds
 // up; what it saves is complete or not there at all.
+//
+// A registry has no compare-and-swap: whoever writes a tag last has it, and a
+// document that several writers read, change and write back would lose what one
+// of them added. So no two baselines share a tag. There is one for each image,
+// platform and commit, web.linux-amd64.COMMIT, written by those alone who
+// measured that very commit, and nothing is ever written that summarises others:
+// no list, and no tag of the newest one, which a slow job would move back. What
+// there is, the list of tags says; which of two is newer, their manifests say.
+// The index of a layer has a tag of its own as well, and whoever writes it
+// writes the same.
 package baseline
 
 import (

@@ -10,12 +10,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/org/image-budget/baseline"
 	"github.com/org/image-budget/baseline/baselinetest"
 	"github.com/org/image-budget/footprint"
+	"github.com/org/image-budget/source"
 )
 
 var update = flag.Bool("update", false, "write what is expected anew")
@@ -170,35 +172,45 @@ func TestFileThatIsNone(t *testing.T) {
 
 func TestOpen(t *testing.T) {
 	t.Parallel()
-	opt := baseline.Options{Measure: func(context.Context, string, baseline.Key) (*footprint.Image, error) { return nil, nil }}
+	opt := baseline.Options{
+		Measure:    func(context.Context, string, baseline.Key) (*footprint.Image, error) { return nil, nil },
+		Registries: source.New(source.Config{}),
+		Now:        time.Now,
+	}
 	for spec, want := range map[string]string{
-		"":                     "write file:PATH, image:REF or none",
-		" ":                    "write file:PATH, image:REF or none",
-		"file:":                "nothing after the colon",
-		"image: ":              "nothing after the colon",
-		"branch:image-budget":  "baselines in branch are not there yet; write file:PATH, image:REF or none",
-		"branch":               "baselines in branch are not there yet",
-		"registry:ghcr.io/a/b": "baselines in registry are not there yet",
-		"build":                "baselines in build are not there yet",
-		"fiel:size.json":       `did you mean "file:size.json"?`,
-		"File:size":            `did you mean "file:size"?`,
-		"imgae:web:latest":     `did you mean "image:web:latest"?`,
-		"size.json":            `did you mean "file:size.json"?`,
-		"file//size.json":      `did you mean "file:file//size.json"?`,
-		"ghcr.io/acme/web:1":   `did you mean "image:ghcr.io/acme/web:1"?`,
-		"docker://acme/web:1":  `did you mean "image:acme/web:1"?`,
-		"nnoe":                 `did you mean "none"?`,
-		"whatever":             "none that I know; write",
-		"x\ny":                 `"x\ny"`,
-		"file:a\x00b":          "zero byte",
+		"":                                 "write file:PATH, registry:REF, image:REF or none",
+		" ":                                "write file:PATH, registry:REF, image:REF or none",
+		"file:":                            "nothing after the colon",
+		"image: ":                          "nothing after the colon",
+		"branch:image-budget":              "baselines in branch are not there yet; write file:PATH, registry:REF, image:REF or none",
+		"branch":                           "baselines in branch are not there yet",
+		"registry:":                        "nothing after the colon",
+		"registry:ghcr.io/A":               "not HOST/PATH in lower case",
+		"registry:me:secret@ghcr.io/a/b@c": "names a digest",
+		"registry:ghcr.io/a/b:Size":        "at most 20 letters",
+		"registy:ghcr.io/a/b":              `did you mean "registry:ghcr.io/a/b"?`,
+		"build":                            "baselines in build are not there yet",
+		"fiel:size.json":                   `did you mean "file:size.json"?`,
+		"File:size":                        `did you mean "file:size"?`,
+		"imgae:web:latest":                 `did you mean "image:web:latest"?`,
+		"size.json":                        `did you mean "file:size.json"?`,
+		"file//size.json":                  `did you mean "file:file//size.json"?`,
+		"ghcr.io/acme/web:1":               `did you mean "image:ghcr.io/acme/web:1"?`,
+		"docker://acme/web:1":              `did you mean "image:acme/web:1"?`,
+		"nnoe":                             `did you mean "none"?`,
+		"whatever":                         "none that I know; write",
+		"x\ny":                             `"x\ny"`,
+		"file:a\x00b":                      "zero byte",
 	} {
 		_, err := baseline.Open(spec, opt)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", spec, err, want)
 		}
 	}
-	if _, err := baseline.Open("image:web", baseline.Options{}); err == nil {
-		t.Error("image: without a Measure was opened")
+	for _, spec := range []string{"image:web", "registry:example.com/a"} {
+		if _, err := baseline.Open(spec, baseline.Options{}); err == nil {
+			t.Errorf("%s was opened without what it needs", spec)
+		}
 	}
 }
 

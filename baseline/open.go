@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/org/image-budget/footprint"
 	"github.com/org/image-budget/internal/nearest"
+	"github.com/org/image-budget/source"
 )
 
 // Options are what stores need from their caller.
@@ -21,14 +24,24 @@ type Options struct {
 	// wraps [ErrNotFound] in its error if there is no such image, and
 	// [ErrPlatform] if there is one for other platforms alone.
 	Measure func(ctx context.Context, ref string, key Key) (*footprint.Image, error)
+	// Registries reaches the registry of registry:REF, and Now tells when what
+	// is saved there was saved.
+	Registries *source.Opener
+	Now        func() time.Time
+	// Ancestors lists the first-parent ancestors of a commit, nearest first, at
+	// most 50, for a store that keeps several commits and not the one asked
+	// for. Without it, only that one is found.
+	Ancestors func(ctx context.Context, commit string) iter.Seq2[string, error]
 }
 
-const forms = "file:PATH, image:REF or none"
+const forms = "file:PATH, registry:REF, image:REF or none"
 
 // later are the stores that are planned.
-var later = []string{"branch", "registry", "build"}
+var later = []string{"branch", "build"}
 
-// Open makes the store that a spec names: file:PATH, image:REF or none. It
+// Open makes the store that a spec names: file:PATH, registry:REF, image:REF or
+// none. REF of a registry is HOST/REPOSITORY[:PREFIX], where all tags begin with
+// PREFIX and a dot; so baselines can stand beside the images of a repository. It
 // reads nothing yet. A spec that is none of them, or names nothing, is an error
 // that says what can be written instead.
 func Open(spec string, opt Options) (Store, error) {
@@ -42,12 +55,14 @@ func Open(spec string, opt Options) (Store, error) {
 	switch {
 	case slices.Contains(later, scheme):
 		return nil, fmt.Errorf("baselines in %s are not there yet; write %s", scheme, forms)
-	case hasColon && (scheme == "file" || scheme == "image") && strings.TrimSpace(rest) == "":
+	case hasColon && (scheme == "file" || scheme == "image" || scheme == "registry") && strings.TrimSpace(rest) == "":
 		return nil, fmt.Errorf("baseline %q names nothing after the colon; write %s", spec, forms)
 	case hasColon && strings.ContainsRune(rest, 0):
 		return nil, fmt.Errorf("baseline %q holds a zero byte", clip(spec))
 	case hasColon && scheme == "file":
 		return openFile(opt.Dir, rest), nil
+	case hasColon && scheme == "registry":
+		return openRegistry(rest, opt)
 	case hasColon && scheme == "image":
 		if opt.Measure == nil {
 			return nil, errors.New("internal error: there is nothing to measure image:REF with")
@@ -75,6 +90,8 @@ func meant(spec, scheme string, hasColon bool) string {
 		}
 	case hasColon && near(scheme, "file"):
 		guess = "file" + strings.TrimPrefix(spec, scheme)
+	case hasColon && near(scheme, "registry"):
+		guess = "registry" + strings.TrimPrefix(spec, scheme)
 	case hasColon && near(scheme, "image"):
 		guess = "image" + strings.TrimPrefix(spec, scheme)
 	case !hasColon && near(spec, "none"):

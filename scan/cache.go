@@ -20,8 +20,8 @@ import (
 // for images that are measured in one run, and in a directory, one file per
 // diffID, for the runs after it. It may be used by several goroutines, and the
 // directory by several processes: files appear by rename and are checked when
-// read. It never fails a run: what cannot be read is read again from the image,
-// and what cannot be written is told by Close.
+// read. Behind both may stand a [Remote]. It never fails a run: what cannot be
+// read is read again from the image, and what cannot be written is told by Close.
 type Cache struct {
 	dir      string // "" keeps nothing beyond the run
 	maxBytes int64
@@ -32,6 +32,7 @@ type Cache struct {
 	history map[string][]string
 	failed  error
 	busy    map[string]chan struct{} // layers that are being read; closed after
+	remote  *remote                  // nil is none
 }
 
 // NewCache keeps indexes in memory only.
@@ -87,7 +88,7 @@ func (c *Cache) loadFile(diffID string) *Index {
 	if err != nil {
 		return nil
 	}
-	x, err := unmarshalIndex(diffID, data)
+	x, err := unmarshalIndex(diffID, data, indexBounds{})
 	if err != nil {
 		return nil
 	}

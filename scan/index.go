@@ -193,6 +193,10 @@ const indexMagic = "image-budget layer index 1\n"
 // MaxFiles entries need.
 const maxIndex = 1 << 30
 
+// maxBytes bounds every size in a stored index: a petabyte, whose sums are still
+// far from an overflow.
+const maxBytes = 1 << 50
+
 func (x *Index) marshal(diffID string) ([]byte, error) {
 	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
 	if err != nil {
@@ -213,7 +217,8 @@ func (x *Index) marshal(diffID string) ([]byte, error) {
 
 // unmarshalIndex reads a stored index and checks every record of it, so that
 // nothing can go wrong later on.
-func unmarshalIndex(diffID string, data []byte) (*Index, error) {
+func unmarshalIndex(diffID string, data []byte, most indexBounds) (*Index, error) {
+	most = most.withDefaults()
 	rest, ok := bytes.CutPrefix(data, []byte(indexMagic))
 	if !ok || len(rest) < 8 || binary.LittleEndian.Uint64(rest) != xxhash.Sum64(rest[8:]) {
 		return nil, errIndex
@@ -222,12 +227,13 @@ func unmarshalIndex(diffID string, data []byte) (*Index, error) {
 	if string(d.bytes(d.uvarint(256))) != diffID || string(d.bytes(d.uvarint(256))) != EstimateMethod {
 		return nil, errIndex
 	}
-	entries := d.uvarint(1 << 40)
+	// The count comes first, so that it bounds the work of checking.
+	entries := d.uvarint(uint64(max(most.entries, 0)))
 	estimate, n := binary.Varint(d.b)
-	if d.bad || n <= 0 || estimate < -1 {
+	if d.bad || n <= 0 || estimate < -1 || estimate > maxBytes {
 		return nil, errIndex
 	}
-	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxIndex))
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(most.records))
 	if err != nil {
 		return nil, fmt.Errorf("reading a layer index: %w", err)
 	}
@@ -242,6 +248,9 @@ func unmarshalIndex(diffID string, data []byte) (*Index, error) {
 			return nil, errIndex
 		}
 		x.entries++
+		if uint64(x.entries) > entries || x.entries%4096 == 0 && most.stop() {
+			return nil, errIndex
+		}
 		switch e.kind {
 		case addRegular:
 			x.files++
@@ -251,7 +260,7 @@ func unmarshalIndex(diffID string, data []byte) (*Index, error) {
 		case addHardLink:
 			x.files++
 		}
-		if x.unpacked < 0 {
+		if x.unpacked < 0 || x.unpacked > most.unpacked {
 			return nil, errIndex
 		}
 	}

@@ -331,7 +331,7 @@ func FuzzStoredIndex(f *testing.F) {
 	must(f, err)
 	f.Add(data)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if x, err := unmarshalIndex("sha256:x", data); err == nil {
+		if x, err := unmarshalIndex("sha256:x", data, indexBounds{}); err == nil {
 			tr := newTree(1000)
 			_ = tr.apply(0, x)
 		}

@@ -174,11 +174,29 @@ func allKnown(img *source.Image, known map[string]*Index) bool {
 	return len(img.Layers) > 0
 }
 
-// knownLayers loads from the cache what it has, and has well enough.
-func knownLayers(_ context.Context, img *source.Image, opt Options) map[string]*Index {
+// knownLayers loads from the cache what it has, and has well enough. Its remote
+// is asked for the others alone, so the cost is that of what changed.
+func knownLayers(ctx context.Context, img *source.Image, opt Options) map[string]*Index {
+	if opt.Cache == nil {
+		return map[string]*Index{}
+	}
+	var missing []string
+	seen := map[string]bool{}
+	for _, l := range img.Layers {
+		if !seen[l.DiffID] && opt.Cache.load(l.DiffID) == nil {
+			missing = append(missing, l.DiffID)
+		}
+		seen[l.DiffID] = true
+	}
+	opt.Cache.loadRemote(ctx, missing, opt.Limits)
+	return readyLayers(img, opt)
+}
+
+// readyLayers is what the cache has at hand, and has well enough.
+func readyLayers(img *source.Image, opt Options) map[string]*Index {
 	known := map[string]*Index{}
 	for _, l := range img.Layers {
-		if _, done := known[l.DiffID]; done || opt.Cache == nil {
+		if _, done := known[l.DiffID]; done {
 			continue
 		}
 		x := opt.Cache.load(l.DiffID)
@@ -236,7 +254,7 @@ func readClaimed(ctx context.Context, img *source.Image, opt Options, known map[
 	if err != nil {
 		return 0, err
 	}
-	for id, x := range knownLayers(ctx, img, opt) {
+	for id, x := range readyLayers(img, opt) {
 		if known[id] == nil {
 			known[id] = x
 		}

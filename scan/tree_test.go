@@ -66,7 +66,7 @@ func tryMeasure(layers [][]byte, opt Options) (*footprint.Image, error) {
 		if err != nil {
 			return nil, err
 		}
-		if x, err = unmarshalIndex("sha256:x", data); err != nil {
+		if x, err = unmarshalIndex("sha256:x", data, indexBounds{}); err != nil {
 			return nil, err
 		}
 		indexes = append(indexes, x)

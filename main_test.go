@@ -14,7 +14,8 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"image-budget": main})
 }
 
-// The scripts have the demo in a folder called demo, and one more command:
+// The scripts have the demo in a folder called demo, its images in a registry at
+// $REGISTRY, and one more command:
 //
 //	exits CODE COMMAND [ARGUMENT...]
 func TestCommandsDoWhatTheirScriptsSay(t *testing.T) {
@@ -25,6 +26,7 @@ func TestCommandsDoWhatTheirScriptsSay(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
+			env.Setenv("REGISTRY", demoRegistry(t))
 			return os.CopyFS(filepath.Join(env.WorkDir, "demo"), os.DirFS(demoDir))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},

@@ -43,7 +43,7 @@ const (
 	maxNewest = 1000
 	// maxAncestors bounds how far back a baseline may be, whatever the history
 	// offers.
-	maxAncestors = 1000
+	maxAncestors = 50
 	// parallel is how many requests run at once.
 	parallel = 8
 )

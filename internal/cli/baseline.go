@@ -20,7 +20,7 @@ Without an IMAGE, every image of the budget file is meant.`)
 		measureFlags: fs.measuring(), attributeFlags: fs.attributing(), buildFlags: fs.building(),
 		outputFlags: fs.reporting(),
 		config:      fs.String("config", budget.DefaultName, "the budget `FILE`"),
-		baseline:    fs.String("baseline", "", "the `STORE`: file:PATH (default the budget file's)"),
+		baseline:    fs.String("baseline", "", "the `STORE`: file:PATH or registry:REF (default the budget file's)"),
 		images:      &listFlag{},
 	}
 	commit := fs.String("commit", "", "the `HASH` of the commit that is measured, to be stored with it (default GITHUB_SHA)")
@@ -43,7 +43,7 @@ Without an IMAGE, every image of the budget file is meant.`)
 		return usagef("baseline", "--dockerfile goes with 'baseline save' and one image")
 	}
 	if set.baseline == "" || set.baseline == "none" {
-		return usagef("baseline", "no baseline is named: give --baseline file:PATH, or write it into %s", *f.config)
+		return usagef("baseline", "no baseline is named: give --baseline file:PATH or registry:REF, or write it into %s", *f.config)
 	}
 	m, err := c.measurer(f.measureFlags, set.refs(), len(set.images) > 1)
 	if err != nil {
@@ -84,6 +84,7 @@ func (c *Command) saveBaselines(ctx context.Context, m *measurer, set *budgetSet
 			return fmt.Errorf("%s: %w", img.ID, err)
 		}
 	}
+	m.noteLayers()
 	for _, note := range m.notes {
 		c.log.Warn().Msg(note)
 	}
@@ -97,9 +98,11 @@ func (c *Command) saveBaseline(ctx context.Context, m *measurer, store baseline.
 	}
 	lines.attribute(head)
 	key := baseline.Key{Image: w.name, Platform: head.Platform, Commit: commit}
-	err = store.Save(ctx, []baseline.Entry{{Key: key, Image: head, Meta: footprint.Meta{Tool: Tool(), Commit: commit}}})
+	err = store.Save(ctx, []baseline.Entry{{
+		Key: key, Image: head, Meta: footprint.Meta{Tool: Tool(), Commit: commit}, Layers: m.layersOf(store, head),
+	}})
 	if errors.Is(err, baseline.ErrReadOnly) {
-		return usagef("baseline", "nothing is saved to %s: it is measured whenever it is needed; name a file:PATH", set.baseline)
+		return usagef("baseline", "nothing is saved to %s: it is measured whenever it is needed; name a file:PATH or registry:REF", set.baseline)
 	}
 	if err != nil {
 		return fmt.Errorf("saving the baseline: %w", err)

@@ -39,7 +39,7 @@ func (c *Command) checkFlags() (*flagSet, *checkFlags) {
 	fs := c.flags("check", "[IMAGE...]", `Measure images, compare them with their baseline and judge them by their budget.
 
 IMAGE is a reference, or NAME=REFERENCE for one image of the budget file. Without
-one, every image of the budget file is checked; those with build: are built
+one, every image of the budget file is judged; those with build: are built
 first. With --context, IMAGE is the name of the image to build. Without a budget
 file, growth by more than 5% and 1 MB over the baseline is a warning.`)
 	return fs, &checkFlags{
@@ -48,7 +48,7 @@ file, growth by more than 5% and 1 MB over the baseline is a warning.`)
 		buildFlags:     fs.building(),
 		outputFlags:    fs.reporting(),
 		config:         fs.String("config", budget.DefaultName, "the budget `FILE`"),
-		baseline:       fs.String("baseline", "", "what to compare with: `STORE` is file:PATH, image:REF or none (default the budget file's, else none)"),
+		baseline:       fs.String("baseline", "", "what to compare with: `STORE` is file:PATH, registry:REF, image:REF or none (default the budget file's, else none)"),
 		failOn:         fs.choice("fail-on", "exit with 1 on this `STATUS` or a worse one: error, warn, or never", "error", "error", "warn", "never"),
 		comment:        fs.choice("comment", "in a pull request's workflow, comment `WHEN` changed (something is worth saying), always or never", "changed", "changed", "always", "never"),
 		commentKey:     fs.String("comment-key", "", "the `KEY` that tells this job's comment from those of other jobs (default the image's name)"),
@@ -107,7 +107,7 @@ func (c *Command) runCheck(ctx context.Context, args []string) error {
 		}
 	}
 	rep := &report.Report{Kind: report.Check, Tool: Tool(), Run: c.run(set), Notes: set.notes}
-	results := make([]checked, len(set.images))
+	results := make([]judged, len(set.images))
 	inParallel(*f.jobs, len(results), func(i int) {
 		if ctx.Err() == nil {
 			results[i] = c.checkImage(ctx, m, set, set.images[i], f.attributeFlags)
@@ -174,9 +174,7 @@ func (s *budgetSet) refs() []string {
 	for _, img := range s.images {
 		refs, bases = append(refs, img.Ref), append(bases, img.Base)
 	}
-	if ref, ok := strings.CutPrefix(s.baseline, "image:"); ok {
-		refs = append(refs, ref)
-	}
+	refs = append(refs, baselineRef(s.baseline))
 	return append(refs, bases...)
 }
 
@@ -355,8 +353,8 @@ func (s *budgetSet) pick(arg string, known map[string]budget.Image) (budget.Imag
 	return budget.Image{}, usagef("check", "%s has several images; say which of them %q is: NAME=%s with NAME one of %s", s.name, arg, arg, strings.Join(sortedKeys(known), ", "))
 }
 
-// checked is what became of one image of the budget file.
-type checked struct {
+// judged is what became of one image of the budget file.
+type judged struct {
 	// images are those that were judged, one for each platform.
 	images []report.Image
 	// unmeasured has an error for each platform that was not, troubles one
@@ -366,8 +364,8 @@ type checked struct {
 
 // checkImage measures an image and its baseline, and judges it, on all of its
 // platforms.
-func (c *Command) checkImage(ctx context.Context, m *measurer, set *budgetSet, img budget.Image, lines *attributeFlags) checked {
-	var out checked
+func (c *Command) checkImage(ctx context.Context, m *measurer, set *budgetSet, img budget.Image, lines *attributeFlags) judged {
+	var out judged
 	w := want{
 		name: img.ID, ref: img.Ref, base: img.Base, files: img.NeedsFiles(), own: img.Base != "" || len(img.Own) > 0,
 		estimate: img.NeedsCompressed(), patterns: img.Patterns(), build: set.builds[img.ID],
@@ -528,7 +526,12 @@ func (c *Command) loadBaseline(ctx context.Context, m *measurer, set *budgetSet,
 }
 
 func (c *Command) openStore(m *measurer, spec string, w want) (baseline.Store, error) {
+	if store, ok := m.stores[spec]; ok {
+		return store, nil
+	}
 	store, err := baseline.Open(spec, baseline.Options{
+		Registries: m.opener,
+		Now:        c.Now,
 		Measure: func(ctx context.Context, ref string, _ baseline.Key) (*footprint.Image, error) {
 			of := w
 			of.ref = ref
@@ -543,5 +546,6 @@ func (c *Command) openStore(m *measurer, spec string, w want) (baseline.Store, e
 	if err != nil {
 		return nil, usagef("", "%w", err)
 	}
+	m.useLayers(spec, store)
 	return store, nil
 }

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/org/image-budget/baseline"
 	"github.com/org/image-budget/budget"
 	"github.com/org/image-budget/footprint"
 	"github.com/org/image-budget/internal/actions"
@@ -82,6 +83,7 @@ type measurer struct {
 	layersRead, layersKnown int
 	notes                   []string
 	bases                   map[string]baseImage // by platform and reference
+	stores                  map[string]baseline.LayerStore
 
 	// mu guards the figures and notes: images are measured at the same time.
 	mu sync.Mutex
@@ -101,7 +103,7 @@ type baseImage struct {
 // registry says where the explicit login is for; several says that more than
 // one image will be scanned.
 func (c *Command) measurer(f *measureFlags, refs []string, several bool) (*measurer, error) {
-	m := &measurer{command: c, flags: f, bases: map[string]baseImage{}}
+	m := &measurer{command: c, flags: f, bases: map[string]baseImage{}, stores: map[string]baseline.LayerStore{}}
 	if *f.maxFiles <= 0 {
 		return nil, usagef("", "--max-files must be more than 0")
 	}
@@ -422,6 +424,7 @@ func (m *measurer) close() {
 func (m *measurer) finish(r *report.Report) {
 	r.BlobBytesRead = footprint.Bytes(m.blobBytes)
 	r.LayersRead, r.LayersKnown = m.layersRead, m.layersKnown
+	m.noteLayers()
 	r.Notes = append(r.Notes, m.notes...)
 }
 

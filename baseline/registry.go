@@ -67,7 +67,7 @@ type registry struct {
 	// listed are the tags as they were when they were first needed: one run
 	// compares with one state of the repository. A Save forgets them.
 	listed *listing
-	// layers are the blobs that loaded manifests name, by diffID.
+	// layers are the blobs that manifests read so far name, by diffID.
 	layers map[string]source.Blob
 }
 
@@ -177,7 +177,7 @@ func (r *registry) load(ctx context.Context, key Key) (*Found, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.learn(art)
+	r.learn(art.layers)
 	return &Found{Image: img, Meta: meta, Distance: distance}, nil
 }
 
@@ -248,7 +248,10 @@ func (r *registry) nearest(ctx context.Context, key Key, candidates []tagged) (t
 	if distance > 0 {
 		where += fmt.Sprintf(" or the %d commits before it", distance)
 	}
-	return tagged{}, 0, fmt.Errorf("%w: %s has %q for %d commits, not for %s", ErrNotFound, r.name, key.Image, len(candidates), where)
+	if len(byCommit) == 0 {
+		return tagged{}, 0, fmt.Errorf("%w: %s has %q without a commit alone, not for %s; save it with --commit", ErrNotFound, r.name, key.Image, where)
+	}
+	return tagged{}, 0, fmt.Errorf("%w: %s has %q for %d commits, not for %s", ErrNotFound, r.name, key.Image, len(byCommit), where)
 }
 
 // newest reads the manifests of all candidates and picks the one saved last.
@@ -380,10 +383,19 @@ func (r *registry) snapshot(ctx context.Context, a *artifact) (*footprint.Image,
 	return img, meta, nil
 }
 
-func (r *registry) learn(a *artifact) {
+func (r *registry) learn(layers map[string]source.Blob) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	maps.Copy(r.layers, a.layers)
+	maps.Copy(r.layers, layers)
+}
+
+// stale tells whether another index of a layer was seen in the repository: one
+// of another version, say, which would be of no use there for ever.
+func (r *registry) stale(x *layerIndex) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	b, known := r.layers[x.diffID]
+	return known && b.Digest != x.blob.Digest
 }
 
 // LoadLayer returns the index of a layer that a loaded baseline has, or that any
@@ -404,6 +416,7 @@ func (r *registry) LoadLayer(ctx context.Context, diffID string) ([]byte, error)
 		if b, err = r.layerBlob(ctx, tag, diffID); err != nil {
 			return nil, err
 		}
+		r.learn(map[string]source.Blob{diffID: b})
 	}
 	data, err := r.repo.Blob(ctx, b)
 	if errors.Is(err, source.ErrNotFound) {
@@ -452,8 +465,6 @@ func (r *registry) save(ctx context.Context, entries []Entry, snapshots [][]byte
 	indexes := r.indexes(entries)
 	l := &listing{}
 	if len(indexes) > 0 {
-		// Anew: what another run has saved meanwhile need not be pushed again.
-		r.forget()
 		var err error
 		if l, err = r.list(ctx); err != nil {
 			return err
@@ -473,9 +484,17 @@ func (r *registry) save(ctx context.Context, entries []Entry, snapshots [][]byte
 	}
 	for _, x := range indexes {
 		content = append(content, x.upload(r.repo))
-		if tag := r.tags.layer(x.diffID); !l.layers[tag] {
-			layers = append(layers, func(ctx context.Context) error { return x.push(ctx, r.repo, tag) })
-		}
+		layers = append(layers, func(ctx context.Context) error {
+			tag := r.tags.layer(x.diffID)
+			if !l.layers[tag] {
+				return x.push(ctx, r.repo, tag)
+			}
+			if r.stale(x) {
+				// Where tags cannot be changed, the baseline still names it.
+				_ = x.push(ctx, r.repo, tag)
+			}
+			return nil
+		})
 	}
 	defer r.forget()
 	for _, uploads := range [][]upload{content, layers, manifests} {

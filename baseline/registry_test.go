@@ -2,12 +2,9 @@ package baseline_test
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"log"
 	"net/http"
 	"net/http/httptest"
@@ -19,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	ggcr "github.com/google/go-containerregistry/pkg/registry"
 
 	"github.com/org/image-budget/baseline"
@@ -123,183 +119,24 @@ func realRegistry(t *testing.T) (host, repository string) {
 func TestRealRegistry(t *testing.T) {
 	t.Parallel()
 	host, repository := realRegistry(t)
-	baselinetest.Test(t, func() baseline.Store { return in(t, host, repository) })
-	lifecycle(t, host, repository+"-lifecycle")
+	// With real waits: what a registry on a disk cannot do this moment, it can do
+	// the next.
+	patient := func(o *baseline.Options) { o.Registries = source.New(source.Config{}) }
+	baselinetest.Test(t, func() baseline.Store { return in(t, host, repository, patient) })
+	history(t, host, repository+"-history", patient)
 }
 
-func TestRegistryLifecycle(t *testing.T) {
-	t.Parallel()
-	lifecycle(t, newShelf(t).host, "acme/size")
-}
-
-func digestOf(s string) string {
-	sum := sha256.Sum256([]byte(s))
-	return "sha256:" + hex.EncodeToString(sum[:])
-}
-
-func commitOf(i int) string { return fmt.Sprintf("%040x", i) }
-
-func entry(image, commit string, size footprint.Bytes, layers ...string) baseline.Entry {
-	e := baseline.Entry{
-		Key:   baseline.Key{Image: image, Platform: "linux/amd64", Commit: commit},
-		Image: baselinetest.Image(image, "linux/amd64", size),
-		Meta:  footprint.Meta{Tool: "image-budget test", Commit: commit},
-	}
-	for _, l := range layers {
-		if e.Layers == nil {
-			e.Layers = map[string][]byte{}
-		}
-		e.Layers[digestOf(l)] = []byte("index of " + l)
-	}
-	return e
-}
-
-// lifecycle follows the baselines of two images over five commits, written by as
-// many writers at once: all are there, each layer has its index, and pruning
-// keeps what is in use.
-func lifecycle(t *testing.T, host, repository string) {
-	ctx := t.Context()
-	clock := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	at := func(i int) func(*baseline.Options) {
-		return func(o *baseline.Options) {
-			o.Now = func() time.Time { return clock.Add(time.Duration(i) * time.Hour) }
-		}
-	}
-	var wg sync.WaitGroup
-	errs := make([]error, 20)
-	for i := range errs {
-		// Those of one commit come in two runs: one for each image.
-		wg.Go(func() {
-			image := []string{"web", "api"}[i%2]
-			e := entry(image, commitOf(i/2), footprint.Bytes(1000+i), "base", fmt.Sprint(image, i/2))
-			errs[i] = in(t, host, repository, at(i/2)).Save(ctx, []baseline.Entry{e})
-		})
-	}
-	wg.Wait()
-	if err := errors.Join(errs...); err != nil {
-		t.Fatal(err)
-	}
-	listed, err := in(t, host, repository).(baseline.Lister).List(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var want []baseline.Listed
-	for _, image := range []string{"api", "web"} {
-		for i := 9; i >= 0; i-- {
-			want = append(want, baseline.Listed{Key: entry(image, commitOf(i), 1).Key, At: clock.Add(time.Duration(i) * time.Hour)})
-		}
-	}
-	if diff := cmp.Diff(want, listed); diff != "" {
-		t.Error(diff)
-	}
-	for i := range 20 {
-		found, err := in(t, host, repository).Load(ctx, entry([]string{"web", "api"}[i%2], commitOf(i/2), 1).Key)
-		if err != nil || found.Image.Metrics.Final != footprint.Bytes(1000+i) || found.Distance != 0 {
-			t.Errorf("commit %d: %+v, %v", i/2, found, err)
-		}
-	}
-	// Without a commit it is the newest.
-	found, err := in(t, host, repository).Load(ctx, web)
-	if err != nil || found.Meta.Commit != commitOf(9) {
-		t.Errorf("the newest is %+v, %v", found, err)
-	}
-	store := in(t, host, repository).(baseline.LayerStore)
-	for _, l := range []string{"base", "web0", "api9"} {
-		if data, err := store.LoadLayer(ctx, digestOf(l)); string(data) != "index of "+l {
-			t.Errorf("layer %s: %q, %v", l, data, err)
-		}
-	}
-	if _, err := store.LoadLayer(ctx, digestOf("none")); !errors.Is(err, baseline.ErrNotFound) {
-		t.Errorf("no layer: %v", err)
-	}
-
-	if _, err := in(t, host, repository).(baseline.Pruner).Prune(ctx, 0); err == nil {
-		t.Error("everything was pruned")
-	}
-	for _, want := range []int{14, 0} {
-		removed, err := in(t, host, repository).(baseline.Pruner).Prune(ctx, 3)
-		if err != nil || removed != want {
-			t.Errorf("pruned %d, %v; want %d", removed, err, want)
-		}
-	}
-	listed, err = in(t, host, repository).(baseline.Lister).List(ctx)
-	if err != nil || len(listed) != 6 || listed[5].Key.Commit != commitOf(7) {
-		t.Errorf("left is %v, %v", listed, err)
-	}
-	store = in(t, host, repository).(baseline.LayerStore)
-	for _, l := range []string{"base", "web7", "api9"} {
-		if data, err := store.LoadLayer(ctx, digestOf(l)); string(data) != "index of "+l {
-			t.Errorf("layer %s after pruning: %q, %v", l, data, err)
-		}
-	}
-	if _, err := store.LoadLayer(ctx, digestOf("web6")); !errors.Is(err, baseline.ErrNotFound) {
-		t.Errorf("a layer that nothing uses: %v", err)
-	}
-	if _, err := store.Load(ctx, entry("web", commitOf(6), 1).Key); !errors.Is(err, baseline.ErrNotFound) || !strings.Contains(err.Error(), "for 3 commits, not for "+commitOf(6)) {
-		t.Errorf("a commit that was pruned: %v", err)
-	}
-}
-
-func ancestors(calls *int, commits ...string) func(*baseline.Options) {
-	return func(o *baseline.Options) {
-		o.Ancestors = func(context.Context, string) iter.Seq2[string, error] {
-			*calls++
-			return func(yield func(string, error) bool) {
-				for _, c := range commits {
-					var err error
-					if c == "" {
-						err = errors.New("history is shallow")
-					}
-					if !yield(c, err) {
-						return
-					}
-				}
-			}
-		}
-	}
-}
-
-func TestRegistryFindsTheNearestAncestor(t *testing.T) {
+func TestRegistryHistory(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t)
-	for _, i := range []int{3, 5} {
-		if err := in(t, s.host, "a").Save(t.Context(), []baseline.Entry{entry("web", commitOf(i), 1000)}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := in(t, s.host, "a").Save(t.Context(), []baseline.Entry{entry("web", "", 1000)}); err != nil {
-		t.Fatal(err)
-	}
-	load := func(commit string, history ...string) (*baseline.Found, int, error) {
-		calls := 0
-		key := web
-		key.Commit = commit
-		found, err := in(t, s.host, "a", ancestors(&calls, history...)).Load(t.Context(), key)
-		return found, calls, err
-	}
-	for name, c := range map[string]struct {
-		commit   string
-		history  []string
-		want     string
-		distance int
-		calls    int
-	}{
-		"itself":          {commitOf(5), []string{commitOf(4), commitOf(3)}, commitOf(5), 0, 0},
-		"parent":          {commitOf(6), []string{commitOf(5), commitOf(4), commitOf(3)}, commitOf(5), 1, 1},
-		"further":         {commitOf(4), []string{commitOf(4), commitOf(31), commitOf(3)}, commitOf(3), 2, 1},
-		"before an error": {commitOf(6), []string{commitOf(5), ""}, commitOf(5), 1, 1},
-	} {
-		found, calls, err := load(c.commit, c.history...)
-		if err != nil || found.Meta.Commit != c.want || found.Distance != c.distance || calls != c.calls {
-			t.Errorf("%s: %+v, %d calls, %v", name, found, calls, err)
-		}
-	}
-	if _, _, err := load(commitOf(9), commitOf(8), commitOf(7)); !errors.Is(err, baseline.ErrNotFound) || !strings.Contains(err.Error(), "the 2 commits before it") {
-		t.Errorf("none: %v", err)
-	}
-	if _, _, err := load(commitOf(9), commitOf(8), ""); err == nil || errors.Is(err, baseline.ErrNotFound) || !strings.Contains(err.Error(), "shallow") {
-		t.Errorf("a history that ends in an error: %v", err)
-	}
+	history(t, s.host, "acme/size")
+	history(t, s.host, "acme/size:on-pr")
+}
+
+func history(t *testing.T, host, repository string, more ...func(*baseline.Options)) {
+	baselinetest.History(t, func(change func(*baseline.Options)) baseline.Store {
+		return in(t, host, repository, append(slices.Clone(more), change)...)
+	})
 }
 
 // What a pull request costs: the ping, the tags, one manifest, one snapshot, and
@@ -307,22 +144,22 @@ func TestRegistryFindsTheNearestAncestor(t *testing.T) {
 func TestRegistryRequests(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t)
-	for _, e := range []baseline.Entry{entry("web", commitOf(1), 1000, "base", "app"), entry("api", commitOf(1), 1000, "other")} {
+	for _, e := range []baseline.Entry{baselinetest.Entry("web", baselinetest.Commit(1), 1000, "base", "app"), baselinetest.Entry("api", baselinetest.Commit(1), 1000, "other")} {
 		if err := in(t, s.host, "a").Save(t.Context(), []baseline.Entry{e}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	s.answers(nil)
 	store := in(t, s.host, "a").(baseline.LayerStore)
-	if _, err := store.Load(t.Context(), entry("web", commitOf(1), 1).Key); err != nil {
+	if _, err := store.Load(t.Context(), baselinetest.Entry("web", baselinetest.Commit(1), 1).Key); err != nil {
 		t.Fatal(err)
 	}
-	if got := s.requests(); len(got) != 4 || got[0] != "GET /v2/" || got[1] != "GET /v2/a/tags/list" || got[2] != "GET /v2/a/manifests/web.linux-amd64."+commitOf(1) {
+	if got := s.requests(); len(got) != 4 || got[0] != "GET /v2/" || got[1] != "GET /v2/a/tags/list" || got[2] != "GET /v2/a/manifests/web.linux-amd64."+baselinetest.Commit(1) {
 		t.Errorf("loading took %q", got)
 	}
 	for layer, want := range map[string]int{"base": 1, "none": 0, "other": 2} {
 		s.answers(nil)
-		_, err := store.LoadLayer(t.Context(), digestOf(layer))
+		_, err := store.LoadLayer(t.Context(), baselinetest.Digest(layer))
 		if got := s.requests(); len(got) != want || (err == nil) != (want > 0) {
 			t.Errorf("layer %s took %q, %v", layer, got, err)
 		}
@@ -332,12 +169,12 @@ func TestRegistryRequests(t *testing.T) {
 // A tag that holds something else, whoever put it there, is never compared with.
 func TestRegistryBelievesNothing(t *testing.T) {
 	t.Parallel()
-	key := entry("web", commitOf(1), 1).Key
-	tag := "/v2/a/manifests/web.linux-amd64." + commitOf(1)
+	key := baselinetest.Entry("web", baselinetest.Commit(1), 1).Key
+	tag := "/v2/a/manifests/web.linux-amd64." + baselinetest.Commit(1)
 	manifest := func(artifactType, image, commit, mediaType string, size int64, content string) string {
 		return fmt.Sprintf(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","artifactType":%q,
 			"config":{"mediaType":%q,"digest":%q,"size":2},"annotations":{"image-budget.image":%q,"image-budget.platform":"linux/amd64","image-budget.commit":%q},
-			"layers":[{"mediaType":%q,"digest":%q,"size":%d}]}`, artifactType, artifactType, digestOf("{}"), image, commit, mediaType, digestOf(content), size)
+			"layers":[{"mediaType":%q,"digest":%q,"size":%d}]}`, artifactType, artifactType, baselinetest.Digest("{}"), image, commit, mediaType, baselinetest.Digest(content), size)
 	}
 	const ours, snapshot = "application/vnd.image-budget.baseline.v1", "application/vnd.image-budget.snapshot.v1+json"
 	var other strings.Builder
@@ -345,30 +182,30 @@ func TestRegistryBelievesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	var aged strings.Builder
-	if err := footprint.EncodeSnapshot(&aged, baselinetest.Image("web", "linux/amd64", 1), footprint.Meta{Commit: commitOf(2)}); err != nil {
+	if err := footprint.EncodeSnapshot(&aged, baselinetest.Image("web", "linux/amd64", 1), footprint.Meta{Commit: baselinetest.Commit(2)}); err != nil {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct{ manifest, blob, want string }{
-		"an image":               {manifest("application/vnd.oci.image.config.v1+json", "web", commitOf(1), snapshot, 1, "x"), "x", "no baseline of image-budget"},
+		"an image":               {manifest("application/vnd.oci.image.config.v1+json", "web", baselinetest.Commit(1), snapshot, 1, "x"), "x", "no baseline of image-budget"},
 		"not JSON":               {"<html>", "", "not a JSON manifest"},
 		"an index":               {`{"schemaVersion":2,"manifests":[]}`, "", "no baseline of image-budget"},
-		"no snapshot":            {manifest(ours, "web", commitOf(1), "text/plain", 1, "x"), "x", "names no snapshot"},
-		"another image":          {manifest(ours, "api", commitOf(1), snapshot, 1, "x"), "x", "belongs under another tag"},
-		"another commit":         {manifest(ours, "web", commitOf(2), snapshot, 1, "x"), "x", "belongs under another tag"},
-		"huge":                   {manifest(ours, "web", commitOf(1), snapshot, 1<<40, "x"), "x", "more than any image's"},
-		"negative":               {manifest(ours, "web", commitOf(1), snapshot, -1, "x"), "x", "-1 bytes"},
-		"longer than said":       {manifest(ours, "web", commitOf(1), snapshot, 1, "xyz"), "xyz", "larger than the 1 bytes"},
-		"shorter than said":      {manifest(ours, "web", commitOf(1), snapshot, 9, "xyz"), "xyz", "not the JSON|is not JSON"},
-		"changed":                {manifest(ours, "web", commitOf(1), snapshot, 3, "abc"), "xyz", "was changed or damaged"},
+		"no snapshot":            {manifest(ours, "web", baselinetest.Commit(1), "text/plain", 1, "x"), "x", "names no snapshot"},
+		"another image":          {manifest(ours, "api", baselinetest.Commit(1), snapshot, 1, "x"), "x", "belongs under another tag"},
+		"another commit":         {manifest(ours, "web", baselinetest.Commit(2), snapshot, 1, "x"), "x", "belongs under another tag"},
+		"huge":                   {manifest(ours, "web", baselinetest.Commit(1), snapshot, 1<<40, "x"), "x", "more than any image's"},
+		"negative":               {manifest(ours, "web", baselinetest.Commit(1), snapshot, -1, "x"), "x", "-1 bytes"},
+		"longer than said":       {manifest(ours, "web", baselinetest.Commit(1), snapshot, 1, "xyz"), "xyz", "larger than the 1 bytes"},
+		"shorter than said":      {manifest(ours, "web", baselinetest.Commit(1), snapshot, 9, "xyz"), "xyz", "not the JSON|is not JSON"},
+		"changed":                {manifest(ours, "web", baselinetest.Commit(1), snapshot, 3, "abc"), "xyz", "was changed or damaged"},
 		"huge manifest":          {strings.Repeat(" ", 9<<20), "", "larger than"},
-		"snapshot of an image":   {manifest(ours, "web", commitOf(1), snapshot, int64(other.Len()), other.String()), other.String(), `that of image "api"`},
-		"snapshot of a commit":   {manifest(ours, "web", commitOf(1), snapshot, int64(aged.Len()), aged.String()), aged.String(), `that of commit "` + commitOf(2)},
-		"bad digest in manifest": {strings.Replace(manifest(ours, "web", commitOf(1), snapshot, 1, "x"), digestOf("x"), "sha512:"+strings.Repeat("0", 128), 1), "x", "digest"},
+		"snapshot of an image":   {manifest(ours, "web", baselinetest.Commit(1), snapshot, int64(other.Len()), other.String()), other.String(), `that of image "api"`},
+		"snapshot of a commit":   {manifest(ours, "web", baselinetest.Commit(1), snapshot, int64(aged.Len()), aged.String()), aged.String(), `that of commit "` + baselinetest.Commit(2)},
+		"bad digest in manifest": {strings.Replace(manifest(ours, "web", baselinetest.Commit(1), snapshot, 1, "x"), baselinetest.Digest("x"), "sha512:"+strings.Repeat("0", 128), 1), "x", "digest"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newShelf(t)
-			if err := in(t, s.host, "a").Save(t.Context(), []baseline.Entry{entry("web", commitOf(1), 1000)}); err != nil {
+			if err := in(t, s.host, "a").Save(t.Context(), []baseline.Entry{baselinetest.Entry("web", baselinetest.Commit(1), 1000)}); err != nil {
 				t.Fatal(err)
 			}
 			s.answers(func(w http.ResponseWriter, r *http.Request, _ int) bool {
@@ -401,7 +238,7 @@ func TestRegistryLeavesOtherTagsAlone(t *testing.T) {
 	}
 	for i := range 3 {
 		for _, repository := range []string{"a", "a:size"} {
-			if err := in(t, s.host, repository).Save(t.Context(), []baseline.Entry{entry("web", commitOf(i), 1000, "base")}); err != nil {
+			if err := in(t, s.host, repository).Save(t.Context(), []baseline.Entry{baselinetest.Entry("web", baselinetest.Commit(i), 1000, "base")}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -425,7 +262,7 @@ func TestRegistryLeavesOtherTagsAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, tag := range []string{"latest", "1.27-alpine", "v1.2.3", "web.linux-arm64", "layer." + strings.Repeat("0", 64), "size.web.linux-amd64." + commitOf(0)} {
+	for _, tag := range []string{"latest", "1.27-alpine", "v1.2.3", "web.linux-arm64", "layer." + strings.Repeat("0", 64), "size.web.linux-amd64." + baselinetest.Commit(0)} {
 		if !slices.Contains(tags, tag) {
 			t.Errorf("%s is gone from %q", tag, tags)
 		}
@@ -482,19 +319,26 @@ func TestRegistryFaults(t *testing.T) {
 		answer     func(w http.ResponseWriter, r *http.Request, n int) bool
 		save, load string // what the error says, "" for none
 	}{
-		"500 once at every step":   {fails(500, 1, "/"), "", ""},
-		"429 once at every step":   {fails(429, 1, "/"), "", ""},
-		"503 for ever":             {fails(503, 1000, "/a/"), "answered 503", "answered 503"},
-		"429 for ever":             {fails(429, 1000, "/a/"), "limits how much", "limits how much"},
-		"reading is denied":        {fails(403, 1000, "GET /v2/a/"), "", "docker login"},
-		"login is wanted":          {fails(401, 1000, "GET /v2/a/"), "", "does not let"},
-		"pushing is denied":        {fails(403, 1000, "POST /v2/a/"), "packages: write", ""},
-		"pushing wants a login":    {fails(401, 1000, "POST /v2/a/"), "docker login", ""},
-		"tags are denied":          {fails(403, 1000, "PUT /v2/a/manifests"), "does not let", ""},
-		"blobs are too large":      {fails(413, 1000, "PATCH /v2/a/"), "takes no blob of that size", ""},
-		"an upload is cut":         {aborts("PATCH /v2/a/", 2, 10), "", ""},
-		"every upload is cut":      {aborts("PATCH /v2/a/", 1000, 10), "the connection", ""},
-		"a manifest is cut":        {aborts("PUT /v2/a/manifests", 1, 10), "", ""},
+		"500 once at every step": {fails(500, 1, "/"), "", ""},
+		"429 once at every step": {fails(429, 1, "/"), "", ""},
+		"503 for ever":           {fails(503, 1000, "/a/"), "answered 503", "answered 503"},
+		"429 for ever":           {fails(429, 1000, "/a/"), "limits how much", "limits how much"},
+		"reading is denied":      {fails(403, 1000, "GET /v2/a/"), "", "docker login"},
+		"login is wanted":        {fails(401, 1000, "GET /v2/a/"), "", "does not let"},
+		"pushing is denied":      {fails(403, 1000, "POST /v2/a/"), "packages: write", ""},
+		"pushing wants a login":  {fails(401, 1000, "POST /v2/a/"), "docker login", ""},
+		"tags are denied":        {fails(403, 1000, "PUT /v2/a/manifests"), "does not let", ""},
+		"blobs are too large":    {fails(413, 1000, "PATCH /v2/a/"), "takes no blob of that size", ""},
+		"an upload is cut":       {aborts("PATCH /v2/a/", 2, 10), "", ""},
+		"every upload is cut":    {aborts("PATCH /v2/a/", 1000, 10), "the connection", ""},
+		"a manifest is cut":      {aborts("PUT /v2/a/manifests", 1, 10), "", ""},
+		"a blob is not seen at once": {func(w http.ResponseWriter, r *http.Request, n int) bool {
+			if r.Method != http.MethodPut || !strings.Contains(r.URL.Path, "/manifests/") || n > 2 {
+				return false
+			}
+			w.WriteHeader(http.StatusBadRequest)
+			return write200(w, `{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN"}]}`)
+		}, "", ""},
 		"a list is cut":            {aborts("GET /v2/a/tags", 1, 10), "", ""},
 		"a snapshot is cut":        {aborts("GET /v2/a/blobs", 2, 10), "", ""},
 		"snapshots are always cut": {aborts("GET /v2/a/blobs", 1000, 10), "", "the connection was closed early"},
@@ -514,11 +358,11 @@ func TestRegistryFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newShelf(t)
-			e := entry("web", commitOf(1), 1000)
+			e := baselinetest.Entry("web", baselinetest.Commit(1), 1000)
 			if err := in(t, s.host, "a").Save(t.Context(), []baseline.Entry{e}); err != nil {
 				t.Fatal(err)
 			}
-			changed := entry("web", commitOf(2), 2000)
+			changed := baselinetest.Entry("web", baselinetest.Commit(2), 2000)
 			s.answers(c.answer)
 			err := in(t, s.host, "a").Save(t.Context(), []baseline.Entry{changed})
 			says(t, "saving", err, c.save)
@@ -577,7 +421,7 @@ func TestRegistryThatDeletesNothing(t *testing.T) {
 	for status, want := range map[int]string{405: "turn deletion on", 403: "packages: write", 500: "answered 500"} {
 		s := newShelf(t)
 		for i := range 3 {
-			if err := in(t, s.host, "a").Save(t.Context(), []baseline.Entry{entry("web", commitOf(i), 1000)}); err != nil {
+			if err := in(t, s.host, "a").Save(t.Context(), []baseline.Entry{baselinetest.Entry("web", baselinetest.Commit(i), 1000)}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -598,7 +442,7 @@ func TestRegistryThatDeletesNothing(t *testing.T) {
 func TestRegistryListsAllPages(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t)
-	if err := in(t, s.host, "a").Save(t.Context(), []baseline.Entry{entry("web", commitOf(1), 1000)}); err != nil {
+	if err := in(t, s.host, "a").Save(t.Context(), []baseline.Entry{baselinetest.Entry("web", baselinetest.Commit(1), 1000)}); err != nil {
 		t.Fatal(err)
 	}
 	for pages, want := range map[int]string{19: "", 30: "more than 20000"} {
@@ -607,7 +451,7 @@ func TestRegistryListsAllPages(t *testing.T) {
 				return false
 			}
 			if n == pages {
-				return write200(w, `{"tags":["web.linux-amd64.`+commitOf(1)+`"]}`)
+				return write200(w, `{"tags":["web.linux-amd64.`+baselinetest.Commit(1)+`"]}`)
 			}
 			var tags []string
 			for i := range 1000 {
@@ -624,13 +468,78 @@ func TestRegistryListsAllPages(t *testing.T) {
 	}
 }
 
+// What is not for the commit asked for is told.
+func TestRegistryWithoutACommit(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	for i, want := range []string{"holds no baseline", "without a commit alone", "for 1 commits, not for"} {
+		if _, err := in(t, s.host, "a").Load(t.Context(), baselinetest.Entry("web", baselinetest.Commit(9), 1).Key); !errors.Is(err, baseline.ErrNotFound) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+		if err := in(t, s.host, "a").Save(t.Context(), []baseline.Entry{baselinetest.Entry("web", strings.Repeat(baselinetest.Commit(1), i), 1000)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// An index that another version made is replaced, where tags may be changed.
+func TestRegistryReplacesStaleIndexes(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	first := baselinetest.Entry("web", baselinetest.Commit(1), 1000, "base", "app")
+	if err := in(t, s.host, "a").Save(t.Context(), []baseline.Entry{first}); err != nil {
+		t.Fatal(err)
+	}
+	for i, fixed := range []bool{true, false} {
+		s.answers(func(w http.ResponseWriter, r *http.Request, _ int) bool {
+			if fixed && r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/layer.") {
+				w.WriteHeader(http.StatusBadRequest)
+				return true
+			}
+			return false
+		})
+		store := in(t, s.host, "a").(baseline.LayerStore)
+		for _, l := range []string{"base", "app"} {
+			if _, err := store.LoadLayer(t.Context(), baselinetest.Digest(l)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		second := baselinetest.Entry("web", baselinetest.Commit(2+i), 1000, "base", "app")
+		second.Layers[baselinetest.Digest("base")] = []byte("a newer index")
+		if err := store.Save(t.Context(), []baseline.Entry{second}); err != nil {
+			t.Fatal(err)
+		}
+		pushed := 0
+		for _, r := range s.requests() {
+			if strings.HasPrefix(r, "PUT /v2/a/manifests/layer.") {
+				pushed++
+			}
+		}
+		if pushed != 1 {
+			t.Errorf("pushed %d tags of layers, want that of the newer one", pushed)
+		}
+		data, err := in(t, s.host, "a").(baseline.LayerStore).LoadLayer(t.Context(), baselinetest.Digest("base"))
+		if err != nil || (string(data) == "a newer index") == fixed {
+			t.Errorf("%q, %v", data, err)
+		}
+		// The baseline that has it names it in either case.
+		loaded := in(t, s.host, "a").(baseline.LayerStore)
+		if _, err := loaded.Load(t.Context(), second.Key); err != nil {
+			t.Fatal(err)
+		}
+		if data, err := loaded.LoadLayer(t.Context(), baselinetest.Digest("base")); err != nil || string(data) != "a newer index" {
+			t.Errorf("%q, %v", data, err)
+		}
+	}
+}
+
 // One save of many images, several of which are the same.
 func TestRegistrySavesManyAtOnce(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t)
 	var entries []baseline.Entry
 	for i := range 60 {
-		entries = append(entries, entry(fmt.Sprint("image", i%50), commitOf(1), footprint.Bytes(1000+i), "base", fmt.Sprint("own", i)))
+		entries = append(entries, baselinetest.Entry(fmt.Sprint("image", i%50), baselinetest.Commit(1), footprint.Bytes(1000+i), "base", fmt.Sprint("own", i)))
 	}
 	if err := in(t, s.host, "a").Save(t.Context(), entries); err != nil {
 		t.Fatal(err)
@@ -641,12 +550,12 @@ func TestRegistrySavesManyAtOnce(t *testing.T) {
 		if i < 10 {
 			want += 50
 		}
-		found, err := store.Load(t.Context(), entry(fmt.Sprint("image", i), commitOf(1), 1).Key)
+		found, err := store.Load(t.Context(), baselinetest.Entry(fmt.Sprint("image", i), baselinetest.Commit(1), 1).Key)
 		if err != nil || found.Image.Metrics.Final != want {
 			t.Errorf("image%d: %v, %v", i, found, err)
 		}
 	}
-	if data, err := store.LoadLayer(t.Context(), digestOf("own49")); err != nil || string(data) != "index of own49" {
+	if data, err := store.LoadLayer(t.Context(), baselinetest.Digest("own49")); err != nil || string(data) != "index of own49" {
 		t.Errorf("%q, %v", data, err)
 	}
 }
@@ -656,17 +565,19 @@ func TestRegistrySavesManyAtOnce(t *testing.T) {
 func TestRegistryLayersAreTheirOwn(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t)
-	if err := in(t, s.host, "a").Save(t.Context(), []baseline.Entry{entry("web", commitOf(1), 1000, "base", "app")}); err != nil {
+	if err := in(t, s.host, "a").Save(t.Context(), []baseline.Entry{baselinetest.Entry("web", baselinetest.Commit(1), 1000, "base", "app")}); err != nil {
 		t.Fatal(err)
 	}
-	tagOf := func(l string) string { return "/v2/a/manifests/layer." + strings.TrimPrefix(digestOf(l), "sha256:") }
+	tagOf := func(l string) string {
+		return "/v2/a/manifests/layer." + strings.TrimPrefix(baselinetest.Digest(l), "sha256:")
+	}
 	s.answers(func(w http.ResponseWriter, r *http.Request, _ int) bool {
 		if r.URL.Path == tagOf("base") {
 			r.URL.Path = tagOf("app")
 		}
 		return false
 	})
-	if data, err := in(t, s.host, "a").(baseline.LayerStore).LoadLayer(t.Context(), digestOf("base")); err == nil || errors.Is(err, baseline.ErrNotFound) || !strings.Contains(err.Error(), "no index of layer") {
+	if data, err := in(t, s.host, "a").(baseline.LayerStore).LoadLayer(t.Context(), baselinetest.Digest("base")); err == nil || errors.Is(err, baseline.ErrNotFound) || !strings.Contains(err.Error(), "no index of layer") {
 		t.Errorf("%q, %v", data, err)
 	}
 }

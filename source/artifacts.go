@@ -349,7 +349,9 @@ func (a *Artifacts) writeOnce(ctx context.Context, repo *repository, size int, u
 }
 
 // mayBegin reports whether an upload that failed is worth another one: the
-// connection broke, or the registry lost or mixed up what had come of it.
+// connection broke, the registry lost or mixed up what had come of it, or does
+// not see a blob for the moment in which somebody else uploads the same one, as
+// distribution on a file system does not.
 func mayBegin(err error) bool {
 	var answer *transport.Error
 	if !errors.As(err, &answer) {
@@ -357,7 +359,7 @@ func mayBegin(err error) bool {
 	}
 	for _, d := range answer.Errors {
 		switch d.Code {
-		case transport.BlobUploadUnknownErrorCode, transport.BlobUploadInvalidErrorCode, transport.DigestInvalidErrorCode:
+		case transport.BlobUploadUnknownErrorCode, transport.BlobUploadInvalidErrorCode, transport.DigestInvalidErrorCode, transport.ManifestBlobUnknownErrorCode:
 			return true
 		}
 	}
@@ -378,6 +380,8 @@ func (a *Artifacts) explainStatus(doing string, e *transport.Error) error {
 		return &explained{msg: fmt.Sprintf("%s does not let anything be deleted from %s (%s); turn deletion on in the registry, or delete old tags the way it offers itself: on ghcr.io, the package's versions", host, a, codes), is: errors.ErrUnsupported}
 	case e.StatusCode == http.StatusNotFound && e.Request != nil && e.Request.URL.Path == "/v2/":
 		return &explained{msg: fmt.Sprintf("%s does not answer as a registry does (%s); check the registry's address", host, codes)}
+	case e.StatusCode == http.StatusNotFound && doing == "writing to":
+		return &explained{msg: fmt.Sprintf("%s has no repository %s to write to (%s); create it first", host, a, codes), is: ErrNotFound}
 	case e.StatusCode == http.StatusNotFound:
 		return &explained{msg: fmt.Sprintf("%s does not hold that in %s (%s)", host, a, codes), is: ErrNotFound}
 	case e.StatusCode == http.StatusUnauthorized, e.StatusCode == http.StatusForbidden:

@@ -29,6 +29,7 @@ const (
 	annotationPlatform = "image-budget.platform"
 	annotationCommit   = "image-budget.commit"
 	annotationDiffID   = "image-budget.diff-id"
+	annotationLayers   = "image-budget.layers" // diffIDs, with spaces between
 	annotationCreated  = "org.opencontainers.image.created"
 )
 
@@ -277,6 +278,7 @@ type artifact struct {
 	digest   string
 	snapshot source.Blob
 	layers   map[string]source.Blob // by diffID
+	uses     []string               // diffIDs of the image, whether they have an index or not
 }
 
 func newestFirst(a, b *artifact) int {
@@ -327,6 +329,7 @@ func parseArtifact(art *source.Artifact) (*artifact, error) {
 		digest:   art.Digest,
 		snapshot: art.Blobs[0],
 		layers:   map[string]source.Blob{},
+		uses:     strings.Fields(art.Annotations[annotationLayers]),
 	}
 	if err := a.key.check(true); err != nil {
 		return nil, err
@@ -513,12 +516,13 @@ type layerIndex struct {
 	blob   source.Blob
 }
 
-// indexes collects those of all entries that are not too large, by diffID.
+// indexes collects those of all entries that are of layers and not too large, by
+// diffID.
 func (r *registry) indexes(entries []Entry) map[string]*layerIndex {
 	out := map[string]*layerIndex{}
 	for _, e := range entries {
 		for diffID, data := range e.Layers {
-			if len(data) <= maxLayerIndex && diffID != "" && strings.ToValidUTF8(diffID, "") == diffID {
+			if len(data) <= maxLayerIndex && r.tags.layer(diffID) != "" {
 				out[diffID] = &layerIndex{diffID: diffID, data: data}
 			}
 		}
@@ -556,11 +560,19 @@ func (r *registry) artifact(e Entry, snapshot source.Blob, indexes map[string]*l
 		},
 		Blobs: []source.Blob{snapshot},
 	}
-	for _, diffID := range slices.Sorted(maps.Keys(e.Layers)) {
-		if x := indexes[diffID]; x != nil && x.blob.Digest != "" && len(art.Blobs) <= maxLayerIndexes {
+	uses := slices.Collect(maps.Keys(e.Layers))
+	for _, l := range e.Image.Layers {
+		uses = append(uses, l.DiffID)
+	}
+	slices.Sort(uses)
+	uses = slices.DeleteFunc(slices.Compact(uses), func(diffID string) bool { return r.tags.layer(diffID) == "" })
+	uses = uses[:min(len(uses), maxLayerIndexes)]
+	for _, diffID := range uses {
+		if x := indexes[diffID]; x != nil && e.Layers[diffID] != nil && x.blob.Digest != "" {
 			art.Blobs = append(art.Blobs, x.blob)
 		}
 	}
+	art.Annotations[annotationLayers] = strings.Join(uses, " ")
 	return art
 }
 
@@ -627,7 +639,7 @@ func (r *registry) prune(ctx context.Context, keep int) (int, error) {
 			old[a.tag] = a.digest
 			continue
 		}
-		for diffID := range a.layers {
+		for _, diffID := range a.uses {
 			used[r.tags.layer(diffID)] = true
 		}
 	}

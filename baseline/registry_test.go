@@ -123,18 +123,18 @@ func TestRealRegistry(t *testing.T) {
 	// the next.
 	patient := func(o *baseline.Options) { o.Registries = source.New(source.Config{}) }
 	baselinetest.Test(t, func() baseline.Store { return in(t, host, repository, patient) })
-	history(t, host, repository+"-history", patient)
+	commits(t, host, repository+"-commits", patient)
 }
 
-func TestRegistryHistory(t *testing.T) {
+func TestRegistryCommits(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t)
-	history(t, s.host, "acme/size")
-	history(t, s.host, "acme/size:on-pr")
+	commits(t, s.host, "acme/size")
+	commits(t, s.host, "acme/size:on-pr")
 }
 
-func history(t *testing.T, host, repository string, more ...func(*baseline.Options)) {
-	baselinetest.History(t, func(change func(*baseline.Options)) baseline.Store {
+func commits(t *testing.T, host, repository string, more ...func(*baseline.Options)) {
+	baselinetest.Commits(t, func(change func(*baseline.Options)) baseline.Store {
 		return in(t, host, repository, append(slices.Clone(more), change)...)
 	})
 }

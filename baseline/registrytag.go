@@ -3,7 +3,6 @@ package baseline
 import (
 	"crypto/sha256"
 	"encoding/base32"
-	"encoding/hex"
 	"regexp"
 	"strings"
 )
@@ -80,12 +79,11 @@ func (n tagNames) baseline(key Key) string {
 }
 
 // layer is the tag of a layer's index: layer.HEX. No image and platform have
-// it, for a platform is never as long.
+// it, for a platform is never as long. It is "" for what is no diffID.
 func (n tagNames) layer(diffID string) string {
 	digest, ok := strings.CutPrefix(diffID, "sha256:")
 	if !ok || !layerForm.MatchString(digest) {
-		sum := sha256.Sum256([]byte(diffID))
-		digest = hex.EncodeToString(sum[:])
+		return ""
 	}
 	return n.with("layer." + digest)
 }

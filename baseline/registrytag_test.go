@@ -50,6 +50,7 @@ func FuzzTags(f *testing.F) {
 	f.Add("", "web", "linux/amd64", "abc", "web", "linux/amd64", "")
 	f.Add("size", "a.b", "linux/amd64", "abc", "a", "b.linux/amd64", "abc")
 	f.Add("", "a__aaaaaaaaaaaaaaaa", "linux/amd64", "", "A", "linux/amd64", "")
+	f.Add("size", strings.Repeat("0a", 32), "linux/amd64", "", "web", "linux/amd64", "")
 	f.Add("", "layer", "x/"+strings.Repeat("a", 64), "", "layer", strings.Repeat("a", 64), "")
 	f.Fuzz(func(t *testing.T, prefix, image, platform, commit, image2, platform2, commit2 string) {
 		if prefix != "" && !prefixForm.MatchString(prefix) {
@@ -68,7 +69,7 @@ func FuzzTags(f *testing.F) {
 		if (a == b) != (tag == n.baseline(b)) {
 			t.Fatalf("%q and %q: %s", a, b, tag)
 		}
-		if layer := n.layer(image); !ociTag.MatchString(layer) || !n.isLayer(layer) {
+		if layer := n.layer("sha256:" + image); layer != "" && (!ociTag.MatchString(layer) || !n.isLayer(layer)) {
 			t.Fatalf("%q", layer)
 		}
 	})

@@ -388,7 +388,7 @@ func (a *Artifacts) explainStatus(doing string, e *transport.Error) error {
 		if doing == "reading from" {
 			return &explained{msg: fmt.Sprintf("%s does not let %s be read (%s), or it is not there yet; run docker login %s, or pass a user name and password that may pull it", host, a, codes, host)}
 		}
-		return &explained{msg: fmt.Sprintf("%s does not let %s be written (%s); run docker login %s, or pass a user name and password that may push to it: on ghcr.io, a workflow's token may with 'packages: write' in its permissions", host, a, codes, host)}
+		return &explained{msg: fmt.Sprintf("%s does not let %s be written (%s); run docker login %s, or pass a user name and password that may push to it: on ghcr.io, a workflow's token may with 'packages: write' in its permissions, and write access in the package's settings where another repository made the package", host, a, codes, host)}
 	case e.StatusCode == http.StatusRequestEntityTooLarge:
 		return &explained{msg: fmt.Sprintf("%s takes no blob of that size (%s)", host, codes), is: ErrTooLarge}
 	case e.StatusCode == http.StatusTooManyRequests:

@@ -14,7 +14,7 @@ import (
 // The store is kept for the run: it lists what it holds once, for all images.
 func (m *measurer) useLayers(spec string, store baseline.Store) {
 	layers, ok := store.(baseline.LayerStore)
-	if !ok {
+	if !ok || m.stores[spec] == layers {
 		return
 	}
 	m.stores[spec] = layers

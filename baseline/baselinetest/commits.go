@@ -18,12 +18,12 @@ import (
 	"github.com/org/image-budget/footprint"
 )
 
-// History checks a kind of store that keeps the baselines of many commits, and
+// Commits checks a kind of store that keeps the baselines of many commits, and
 // layer indexes: a [baseline.LayerStore], [baseline.Lister] and
 // [baseline.Pruner]. Every call of open opens the same place, which is empty when
 // the test starts, as another process would, with options that change sets.
-func History(t *testing.T, open func(change func(*baseline.Options)) baseline.Store) {
-	h := &history{open: open, clock: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
+func Commits(t *testing.T, open func(change func(*baseline.Options)) baseline.Store) {
+	h := &kept{open: open, clock: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
 	t.Run("save at once", h.saveAtOnce)
 	t.Run("list", h.list)
 	t.Run("newest", h.newest)
@@ -33,10 +33,10 @@ func History(t *testing.T, open func(change func(*baseline.Options)) baseline.St
 	t.Run("layers after pruning", func(t *testing.T) { h.layers(t, "base", "web7", "api9") })
 }
 
-// commits is how many each image has, in hours from the clock's time.
-const commits = 10
+// perImage is how many commits each image has, an hour apart.
+const perImage = 10
 
-type history struct {
+type kept struct {
 	open  func(change func(*baseline.Options)) baseline.Store
 	clock time.Time
 }
@@ -66,19 +66,19 @@ func Entry(image, commit string, size footprint.Bytes, layers ...string) baselin
 	return e
 }
 
-func (h *history) at(i int) func(*baseline.Options) {
+func (h *kept) at(i int) func(*baseline.Options) {
 	return func(o *baseline.Options) {
 		o.Now = func() time.Time { return h.clock.Add(time.Duration(i) * time.Hour) }
 	}
 }
 
-func (h *history) now() baseline.Store { return h.open(h.at(commits)) }
+func (h *kept) now() baseline.Store { return h.open(h.at(perImage)) }
 
 // saveAtOnce lets twenty writers save at once, two images of ten commits, and
 // misses none of them.
-func (h *history) saveAtOnce(t *testing.T) {
+func (h *kept) saveAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
-	errs := make([]error, 2*commits)
+	errs := make([]error, 2*perImage)
 	for i := range errs {
 		wg.Go(func() {
 			image := []string{"web", "api"}[i%2]
@@ -99,14 +99,14 @@ func (h *history) saveAtOnce(t *testing.T) {
 	}
 }
 
-func (h *history) list(t *testing.T) {
+func (h *kept) list(t *testing.T) {
 	listed, err := h.now().(baseline.Lister).List(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	var want []baseline.Listed
 	for _, image := range []string{"api", "web"} {
-		for i := commits - 1; i >= 0; i-- {
+		for i := perImage - 1; i >= 0; i-- {
 			want = append(want, baseline.Listed{Key: Entry(image, Commit(i), 0).Key, At: h.clock.Add(time.Duration(i) * time.Hour)})
 		}
 	}
@@ -115,14 +115,14 @@ func (h *history) list(t *testing.T) {
 	}
 }
 
-func (h *history) newest(t *testing.T) {
+func (h *kept) newest(t *testing.T) {
 	found, err := h.now().Load(t.Context(), baseline.Key{Image: "web", Platform: "linux/amd64"})
-	if err != nil || found.Meta.Commit != Commit(commits-1) {
+	if err != nil || found.Meta.Commit != Commit(perImage-1) {
 		t.Errorf("got %+v, %v", found, err)
 	}
 }
 
-func (h *history) ancestors(t *testing.T) {
+func (h *kept) ancestors(t *testing.T) {
 	for name, c := range map[string]struct {
 		commit  string
 		history []string // "" is an error
@@ -138,7 +138,7 @@ func (h *history) ancestors(t *testing.T) {
 	} {
 		asked := ""
 		found, err := h.open(func(o *baseline.Options) {
-			h.at(commits)(o)
+			h.at(perImage)(o)
 			o.Ancestors = func(_ context.Context, commit string) iter.Seq2[string, error] {
 				asked = commit
 				return func(yield func(string, error) bool) {
@@ -174,7 +174,7 @@ func (h *history) ancestors(t *testing.T) {
 	}
 }
 
-func (h *history) layers(t *testing.T, names ...string) {
+func (h *kept) layers(t *testing.T, names ...string) {
 	store := h.now().(baseline.LayerStore)
 	for _, l := range names {
 		if data, err := store.LoadLayer(t.Context(), Digest(l)); string(data) != "index of "+l {
@@ -186,18 +186,27 @@ func (h *history) layers(t *testing.T, names ...string) {
 	}
 }
 
-func (h *history) prune(t *testing.T) {
+func (h *kept) prune(t *testing.T) {
 	if n, err := h.now().(baseline.Pruner).Prune(t.Context(), 0); n != 0 || err == nil {
 		t.Errorf("keeping none: removed %d, %v, want an error", n, err)
 	}
-	for _, want := range []int{2 * (commits - 3), 0} {
+	for _, want := range []int{2 * (perImage - 3), 0} {
 		n, err := h.now().(baseline.Pruner).Prune(t.Context(), 3)
 		if err != nil || n != want {
 			t.Errorf("removed %d, %v, want %d", n, err, want)
 		}
 	}
+	// One that came without indexes uses those of its layers all the same.
+	later := Entry("later", Commit(0), 1)
+	later.Image.Layers[0].DiffID = Digest("web7")
+	if err := h.now().Save(t.Context(), []baseline.Entry{later}); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := h.now().(baseline.Pruner).Prune(t.Context(), 1); err != nil || n != 4 {
+		t.Errorf("removed %d, %v, want 4", n, err)
+	}
 	listed, err := h.now().(baseline.Lister).List(t.Context())
-	if err != nil || len(listed) != 6 || listed[2].Key.Commit != Commit(commits-3) || listed[5].Key != Entry("web", Commit(commits-3), 0).Key {
+	if err != nil || len(listed) != 3 || listed[0].Key != Entry("api", Commit(perImage-1), 0).Key || listed[1].Key != later.Key {
 		t.Errorf("left are %+v, %v", listed, err)
 	}
 	if _, err := h.now().Load(t.Context(), Entry("web", Commit(0), 0).Key); !errors.Is(err, baseline.ErrNotFound) {

@@ -89,6 +89,23 @@ func (c *Cache) Export(diffIDs []string) map[string][]byte {
 	return out
 }
 
+// LearnHistory takes over what made the layers of an image, such as a baseline.
+// An engine that has the very same image then need not be asked for its stream,
+// which alone tells that. Like what comes from a [Remote] it stays in memory.
+func (c *Cache) LearnHistory(img *footprint.Image) {
+	lines := make([]string, len(img.Layers))
+	for i, l := range img.Layers {
+		lines[i] = l.CreatedBy
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, id := range []string{img.ConfigDigest, img.Digest} {
+		if _, known := c.history[id]; !known && id != "" {
+			c.history[id] = lines
+		}
+	}
+}
+
 // Notes says what was wrong with the remote, for the report.
 func (c *Cache) Notes() []string {
 	c.mu.Lock()

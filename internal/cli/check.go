@@ -412,6 +412,7 @@ func (c *Command) checkOpened(ctx context.Context, m *measurer, set *budgetSet, 
 		info.Status, info.Reason = string(budget.BaselineNotComparable), trouble.Error()
 	case base != nil:
 		w.blobs = knownBlobs(base)
+		m.learn(base)
 	}
 	head, err := m.scan(ctx, opened, w)
 	if err != nil {

@@ -24,6 +24,14 @@ func (m *measurer) useLayers(spec string, store baseline.Store) {
 	m.cache.UseRemote(layers, baseline.ErrNotFound)
 }
 
+// learn takes over from a baseline what the image to check, if it is the same,
+// need not be read for.
+func (m *measurer) learn(base *footprint.Image) {
+	if m.cache != nil {
+		m.cache.LearnHistory(base)
+	}
+}
+
 // layersOf are the indexes of an image's layers, to be saved with its baseline;
 // nil for a store that keeps none.
 func (m *measurer) layersOf(store baseline.Store, img *footprint.Image) map[string][]byte {

@@ -108,14 +108,44 @@ func TestOnlyTheChangedLayerIsRead(t *testing.T) {
 
 func TestOnlyTheChangedLayerIsReadFromARealRegistry(t *testing.T) {
 	t.Parallel()
-	host := os.Getenv("IMAGE_BUDGET_TEST_REGISTRY")
-	if host == "" {
+	onlyTheChangedLayer(t, bench(t, "IMAGE_BUDGET_TEST_REGISTRY"), newRepository(), func(...string) {})
+}
+
+// bench returns what the test bench (.ci) has prepared, and skips the test on
+// a machine without one, unless it is required there.
+func bench(t *testing.T, name string) string {
+	t.Helper()
+	v := os.Getenv(name)
+	if v == "" {
 		if os.Getenv("IMAGE_BUDGET_REQUIRE_ENGINES") != "" {
-			t.Fatal("IMAGE_BUDGET_TEST_REGISTRY is not set, and this run must not skip")
+			t.Fatalf("%s is not set, and this run must not skip", name)
 		}
-		t.Skip("needs the test bench: start it with .ci/run, which sets IMAGE_BUDGET_TEST_REGISTRY")
+		t.Skipf("needs the test bench: start it with .ci/run, which sets %s", name)
 	}
-	onlyTheChangedLayer(t, host, "ib/layers/"+time.Now().UTC().Format("20060102t150405.000000000"), func(...string) {})
+	return v
+}
+
+func newRepository() string {
+	return "ib/layers/" + time.Now().UTC().Format("20060102t150405.000000000")
+}
+
+// An engine that holds the image of the baseline is not asked for its stream:
+// neither for the layers nor for what made them.
+func TestUnchangedImageOfAnEngineIsNotRead(t *testing.T) {
+	t.Parallel()
+	registry := bench(t, "IMAGE_BUDGET_TEST_REGISTRY")
+	for _, host := range strings.Split(bench(t, "IMAGE_BUDGET_TEST_ENGINES"), ",") {
+		env := map[string]string{"DOCKER_HOST": host}
+		args := []string{"--baseline", "registry:" + registry + "/" + newRepository(), "mixed=docker-daemon:ib/mixed:1"}
+		invoke(t, env, append([]string{"baseline", "save"}, args...)...).want(t, ExitOK, "saved mixed")
+		r := invoke(t, env, append([]string{"check", "--format", "json"}, args...)...)
+		r.want(t, ExitOK, `"created_by": "RUN /bin/sh -c rm /m/gone/1001`)
+		var c cost
+		must(t, json.Unmarshal([]byte(r.stdout), &c))
+		if c.BlobBytesRead != 0 || c.LayersRead != 0 || c.LayersKnown < 20 || c.Images[0].Metrics.Wasted == 0 || c.Images[0].Delta.Unpacked != 0 {
+			t.Errorf("%s: read %d bytes in %d layers, knew %d: %+v", host, c.BlobBytesRead, c.LayersRead, c.LayersKnown, c.Images[0])
+		}
+	}
 }
 
 func onlyTheChangedLayer(t *testing.T, host, repository string, handedOut func(want ...string)) {

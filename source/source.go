@@ -3,7 +3,8 @@
 //
 // Its job is to find an image by reference, read its manifest and config, and
 // pass the layers, unpacked, to a visitor in one pass. It does not look inside
-// a layer, keeps no copy of one, and writes nothing.
+// a layer, keeps no copy of one, and writes nothing but what a caller puts into
+// a registry as [Artifacts].
 //
 // What always holds: a document or blob whose digest is known is checked
 // against it, and a mismatch is an error; a layer's compression is told by its

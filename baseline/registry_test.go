@@ -415,6 +415,47 @@ func nextPage(w http.ResponseWriter, r *http.Request, link string) bool {
 	return write200(w, `{"tags":["x"]}`)
 }
 
+// A slow registry is waited for, a byte at a time; one that says nothing at all
+// holds nobody longer than they want to wait.
+func TestRegistrySlow(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	e := baselinetest.Entry("web", baselinetest.Commit(1), 1000, "base")
+	s.answers(func(w http.ResponseWriter, r *http.Request, _ int) bool {
+		time.Sleep(5 * time.Millisecond)
+		if r.Method != http.MethodGet || !strings.Contains(r.URL.Path, "/blobs/") {
+			return false
+		}
+		rec := httptest.NewRecorder()
+		s.next.ServeHTTP(rec, r)
+		for _, b := range rec.Body.Bytes() {
+			w.Write([]byte{b})
+			w.(http.Flusher).Flush()
+		}
+		return true
+	})
+	if err := in(t, s.host, "a").Save(t.Context(), []baseline.Entry{e}); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := in(t, s.host, "a").Load(t.Context(), e.Key); err != nil || found.Image.Metrics.Final != 1000 {
+		t.Errorf("%+v, %v", found, err)
+	}
+	s.answers(func(_ http.ResponseWriter, r *http.Request, _ int) bool {
+		if strings.HasPrefix(r.URL.Path, "/v2/a/") {
+			<-r.Context().Done()
+		}
+		return false
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := in(t, s.host, "a").Load(ctx, e.Key); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("loading from one that hangs: %v", err)
+	}
+	if err := in(t, s.host, "a").Save(ctx, []baseline.Entry{e}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("saving to one that hangs: %v", err)
+	}
+}
+
 // A registry that lets nothing be deleted is told apart from one that is broken.
 func TestRegistryThatDeletesNothing(t *testing.T) {
 	t.Parallel()

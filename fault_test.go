@@ -10,27 +10,15 @@ import (
 	"syscall"
 	"testing"
 	"time"
-)
 
-// bench returns what the test bench (.ci) has prepared, and skips the test on
-// a machine without one, unless it is required there.
-func bench(t *testing.T, name string) string {
-	t.Helper()
-	v := os.Getenv(name)
-	if v == "" {
-		if os.Getenv("IMAGE_BUDGET_REQUIRE_ENGINES") != "" {
-			t.Fatalf("%s is not set, and this run must not skip", name)
-		}
-		t.Skipf("needs the test bench: start it with .ci/run, which sets %s", name)
-	}
-	return v
-}
+	"github.com/org/image-budget/internal/bench"
+)
 
 // TestASignalEndsABuild stops the program as a runner does whose job is
 // cancelled: the step ends, nothing stays in the engine, and no report appears.
 func TestASignalEndsABuild(t *testing.T) {
 	t.Parallel()
-	for _, builder := range append(strings.Split(bench(t, "IMAGE_BUDGET_TEST_ENGINES"), ","), "builder="+bench(t, "IMAGE_BUDGET_TEST_BUILDKIT")) {
+	for _, builder := range append(strings.Split(bench.Setting(t, "IMAGE_BUDGET_TEST_ENGINES"), ","), "builder="+bench.Setting(t, "IMAGE_BUDGET_TEST_BUILDKIT")) {
 		t.Run(filepath.Base(builder), func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
@@ -106,11 +94,11 @@ func sleeping(t *testing.T, mark string) bool {
 func TestADiskThatIsFull(t *testing.T) {
 	t.Parallel()
 	if os.Getuid() != 0 {
-		bench(t, "IMAGE_BUDGET_TEST_ROOT") // only root can make such a file system
+		bench.Setting(t, "IMAGE_BUDGET_TEST_ROOT") // only root can make such a file system
 	}
 	dir := t.TempDir()
 	if err := syscall.Mount("image-budget-test", dir, "tmpfs", 0, "size=16k"); err != nil {
-		bench(t, "IMAGE_BUDGET_TEST_MOUNTS")
+		bench.Setting(t, "IMAGE_BUDGET_TEST_MOUNTS")
 	}
 	t.Cleanup(func() {
 		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {

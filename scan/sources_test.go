@@ -18,31 +18,18 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/org/image-budget/footprint"
+	"github.com/org/image-budget/internal/bench"
 	"github.com/org/image-budget/source"
 )
-
-// bench returns what the test bench (.ci) has prepared, and skips the test on
-// a machine without one, unless it is required there.
-func bench(t *testing.T, name string) string {
-	t.Helper()
-	v := os.Getenv(name)
-	if v == "" {
-		if os.Getenv("IMAGE_BUDGET_REQUIRE_ENGINES") != "" {
-			t.Fatalf("%s is not set, and this run must not skip", name)
-		}
-		t.Skipf("needs the test bench: start it with .ci/run, which sets %s", name)
-	}
-	return v
-}
 
 // TestOneImageFromEverySource is the first promise of the design: the same
 // image gives the same numbers from wherever it is read, and they are those of
 // the filesystem that the engine itself lays out.
 func TestOneImageFromEverySource(t *testing.T) {
 	t.Parallel()
-	forms := bench(t, "IMAGE_BUDGET_TEST_FORMS")
-	registry := bench(t, "IMAGE_BUDGET_TEST_REGISTRY")
-	engines := strings.Split(bench(t, "IMAGE_BUDGET_TEST_ENGINES"), ",")
+	forms := bench.Setting(t, "IMAGE_BUDGET_TEST_FORMS")
+	registry := bench.Setting(t, "IMAGE_BUDGET_TEST_REGISTRY")
+	engines := strings.Split(bench.Setting(t, "IMAGE_BUDGET_TEST_ENGINES"), ",")
 	in := func(name string) string { return filepath.Join(forms, name) }
 	type form struct{ name, ref, host string }
 	all := []form{
@@ -142,7 +129,7 @@ func unpackedOracle(t *testing.T, archive string) oracle {
 // made, it does not.
 func TestUnpackedLayersMatchDockerHistory(t *testing.T) {
 	t.Parallel()
-	for _, host := range strings.Split(bench(t, "IMAGE_BUDGET_TEST_ENGINES"), ",") {
+	for _, host := range strings.Split(bench.Setting(t, "IMAGE_BUDGET_TEST_ENGINES"), ",") {
 		if driver := engineJSON[struct{ Driver string }](t, host, "/info").Driver; driver != "overlay2" {
 			continue
 		}
@@ -212,7 +199,7 @@ func engineJSON[T any](t *testing.T, host, path string) (v T) {
 // layers, which only the stream tells, is kept as well.
 func TestCacheSparesTheSaveStream(t *testing.T) {
 	t.Parallel()
-	for _, host := range strings.Split(bench(t, "IMAGE_BUDGET_TEST_ENGINES"), ",") {
+	for _, host := range strings.Split(bench.Setting(t, "IMAGE_BUDGET_TEST_ENGINES"), ",") {
 		t.Run(host, func(t *testing.T) {
 			t.Parallel()
 			cache, err := OpenCache(t.TempDir(), 1<<30, time.Now)

@@ -19,19 +19,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
-)
 
-func bench(t *testing.T, name string) string {
-	t.Helper()
-	v := os.Getenv(name)
-	if v == "" {
-		if os.Getenv("IMAGE_BUDGET_REQUIRE_ENGINES") != "" {
-			t.Fatalf("%s is not set, and this run must not skip", name)
-		}
-		t.Skipf("needs the test bench: start it with .ci/run, which sets %s", name)
-	}
-	return v
-}
+	"github.com/org/image-budget/internal/bench"
+)
 
 // place is a builder and the engine around it, if there is one.
 type place struct {
@@ -44,10 +34,10 @@ type place struct {
 func onEachBuilder(t *testing.T, test func(*testing.T, place)) {
 	t.Helper()
 	var all []place
-	for _, host := range strings.Split(bench(t, "IMAGE_BUDGET_TEST_ENGINES"), ",") {
+	for _, host := range strings.Split(bench.Setting(t, "IMAGE_BUDGET_TEST_ENGINES"), ",") {
 		all = append(all, place{name: filepath.Base(host), config: Config{Engine: Engine{Host: host}}})
 	}
-	all = append(all, place{name: "buildkitd", builder: Builder{Address: bench(t, "IMAGE_BUDGET_TEST_BUILDKIT")}})
+	all = append(all, place{name: "buildkitd", builder: Builder{Address: bench.Setting(t, "IMAGE_BUDGET_TEST_BUILDKIT")}})
 	for _, p := range all {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
@@ -166,7 +156,7 @@ RUN echo no > /no
 // TestBuildReadsOnlyWhatIsWanted: a layer that nobody wants stays where it is.
 func TestBuildReadsOnlyWhatIsWanted(t *testing.T) {
 	t.Parallel()
-	p := place{builder: Builder{Address: bench(t, "IMAGE_BUDGET_TEST_BUILDKIT")}}
+	p := place{builder: Builder{Address: bench.Setting(t, "IMAGE_BUDGET_TEST_BUILDKIT")}}
 	images, err := p.build(t, Build{Context: folder(t, map[string]string{"Dockerfile": "FROM alpine:3.22\nCOPY Dockerfile /x\n"})})
 	if err != nil {
 		t.Fatal(err)
@@ -386,7 +376,7 @@ func TestBuildNamedContexts(t *testing.T) {
 // TestBuildCache keeps a cache in a folder and builds from it alone.
 func TestBuildCache(t *testing.T) {
 	t.Parallel()
-	p := place{builder: Builder{Address: bench(t, "IMAGE_BUDGET_TEST_BUILDKIT")}}
+	p := place{builder: Builder{Address: bench.Setting(t, "IMAGE_BUDGET_TEST_BUILDKIT")}}
 	dir, cache := folder(t, map[string]string{"Dockerfile": "FROM alpine:3.22\nARG X\nRUN echo $X > /x\n"}), t.TempDir()
 	x := map[string]string{"X": fmt.Sprint(time.Now().UnixNano())}
 	images, err := p.build(t, Build{Context: dir, Args: x, CacheTo: []CachePlace{{Type: "local", Attrs: map[string]string{"dest": cache, "mode": "max"}}}})
@@ -526,7 +516,7 @@ func (c *wire) cut() {
 // TestBuilderTLS shows both certificates over TCP.
 func TestBuilderTLS(t *testing.T) {
 	t.Parallel()
-	address, certs, _ := strings.Cut(bench(t, "IMAGE_BUDGET_TEST_BUILDKIT_TLS"), ",")
+	address, certs, _ := strings.Cut(bench.Setting(t, "IMAGE_BUDGET_TEST_BUILDKIT_TLS"), ",")
 	dir := folder(t, map[string]string{"Dockerfile": "FROM scratch\nCOPY Dockerfile /x\n"})
 	images, err := (place{builder: Builder{Address: address, TLSDir: certs}}).build(t, Build{Context: dir})
 	if err != nil {
@@ -556,9 +546,9 @@ func TestBuilderTLS(t *testing.T) {
 // what it reads, as in a container of the image moby/buildkit.
 func TestBuilderInAContainer(t *testing.T) {
 	t.Parallel()
-	socket := strings.TrimPrefix(bench(t, "IMAGE_BUDGET_TEST_BUILDKIT"), "unix://")
-	buildctl := bench(t, "IMAGE_BUDGET_TEST_BUILDCTL")
-	host, _, _ := strings.Cut(bench(t, "IMAGE_BUDGET_TEST_ENGINES"), ",")
+	socket := strings.TrimPrefix(bench.Setting(t, "IMAGE_BUDGET_TEST_BUILDKIT"), "unix://")
+	buildctl := bench.Setting(t, "IMAGE_BUDGET_TEST_BUILDCTL")
+	host, _, _ := strings.Cut(bench.Setting(t, "IMAGE_BUDGET_TEST_ENGINES"), ",")
 	p := place{config: Config{Engine: Engine{Host: host}}}
 	api := p.engine(t)
 	name := strings.ToLower("image-budget-test-" + rand.Text())

@@ -39,7 +39,7 @@ func (c *Command) checkFlags() (*flagSet, *checkFlags) {
 	fs := c.flags("check", "[IMAGE...]", `Measure images, compare them with their baseline and judge them by their budget.
 
 IMAGE is a reference, or NAME=REFERENCE for one image of the budget file. Without
-one, every image of the budget file is judged; those with build: are built
+one, every image of the budget file is checked; those with build: are built
 first. With --context, IMAGE is the name of the image to build. Without a budget
 file, growth by more than 5% and 1 MB over the baseline is a warning.`)
 	return fs, &checkFlags{
@@ -527,6 +527,8 @@ func (c *Command) loadBaseline(ctx context.Context, m *measurer, set *budgetSet,
 }
 
 func (c *Command) openStore(m *measurer, spec string, w want) (baseline.Store, error) {
+	m.opening.Lock()
+	defer m.opening.Unlock()
 	if store, ok := m.stores[spec]; ok {
 		return store, nil
 	}

@@ -2,11 +2,11 @@ package cli
 
 import (
 	"encoding/json"
+	"github.com/org/image-budget/internal/bench"
 	"io"
 	"log"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -108,21 +108,7 @@ func TestOnlyTheChangedLayerIsRead(t *testing.T) {
 
 func TestOnlyTheChangedLayerIsReadFromARealRegistry(t *testing.T) {
 	t.Parallel()
-	onlyTheChangedLayer(t, bench(t, "IMAGE_BUDGET_TEST_REGISTRY"), newRepository(), func(...string) {})
-}
-
-// bench returns what the test bench (.ci) has prepared, and skips the test on
-// a machine without one, unless it is required there.
-func bench(t *testing.T, name string) string {
-	t.Helper()
-	v := os.Getenv(name)
-	if v == "" {
-		if os.Getenv("IMAGE_BUDGET_REQUIRE_ENGINES") != "" {
-			t.Fatalf("%s is not set, and this run must not skip", name)
-		}
-		t.Skipf("needs the test bench: start it with .ci/run, which sets %s", name)
-	}
-	return v
+	onlyTheChangedLayer(t, bench.Setting(t, "IMAGE_BUDGET_TEST_REGISTRY"), newRepository(), func(...string) {})
 }
 
 func newRepository() string {
@@ -133,8 +119,8 @@ func newRepository() string {
 // neither for the layers nor for what made them.
 func TestUnchangedImageOfAnEngineIsNotRead(t *testing.T) {
 	t.Parallel()
-	registry := bench(t, "IMAGE_BUDGET_TEST_REGISTRY")
-	for _, host := range strings.Split(bench(t, "IMAGE_BUDGET_TEST_ENGINES"), ",") {
+	registry := bench.Setting(t, "IMAGE_BUDGET_TEST_REGISTRY")
+	for _, host := range strings.Split(bench.Setting(t, "IMAGE_BUDGET_TEST_ENGINES"), ",") {
 		env := map[string]string{"DOCKER_HOST": host}
 		args := []string{"--baseline", "registry:" + registry + "/" + newRepository(), "mixed=docker-daemon:ib/mixed:1"}
 		invoke(t, env, append([]string{"baseline", "save"}, args...)...).want(t, ExitOK, "saved mixed")
@@ -284,7 +270,7 @@ func TestSavingWhereOneMayNot(t *testing.T) {
 		return true
 	})
 	store := "registry:" + s.host + "/size"
-	invoke(t, nil, "baseline", "save", "--baseline", store, "web="+ref).want(t, ExitUnmeasured, "saving the baseline of web", "packages: write")
+	invoke(t, nil, "baseline", "save", "--baseline", store, "web="+ref).want(t, ExitUnmeasured, "web: saving the baseline: ", "packages: write")
 	invoke(t, nil, "check", "--baseline", store, "web="+ref).want(t, ExitOK, "no baseline")
 	invoke(t, nil, "baseline", "show", "--baseline", store, "web="+ref).want(t, ExitUnmeasured, "has no baseline")
 	invoke(t, nil, "check", "--baseline", "registry:BAD/name", "web="+ref).want(t, ExitUsage, "not HOST/PATH")

@@ -15,35 +15,22 @@ import (
 
 	"github.com/org/image-budget/dockerfile"
 	"github.com/org/image-budget/footprint"
+	"github.com/org/image-budget/internal/bench"
 	"github.com/org/image-budget/scan"
 	"github.com/org/image-budget/source"
 )
 
 var update = flag.Bool("update", false, "keep what the builders of the bench answer")
 
-// bench returns what the test bench (.ci) has prepared, and skips the test on
-// a machine without one, unless it is required there.
-func bench(t *testing.T, name string) string {
-	t.Helper()
-	v := os.Getenv(name)
-	if v == "" {
-		if os.Getenv("IMAGE_BUDGET_REQUIRE_ENGINES") != "" {
-			t.Fatalf("%s is not set, and this run must not skip", name)
-		}
-		t.Skipf("needs the test bench: start it with .ci/run, which sets %s", name)
-	}
-	return v
-}
-
 // lineBuilders are the builders of the bench by the name that the corpus has
 // for them.
 func lineBuilders(t *testing.T) map[string]source.Build {
 	t.Helper()
 	out := map[string]source.Build{}
-	for i, host := range strings.Split(bench(t, "IMAGE_BUDGET_TEST_ENGINES"), ",") {
+	for i, host := range strings.Split(bench.Setting(t, "IMAGE_BUDGET_TEST_ENGINES"), ",") {
 		out[[]string{"buildkit-0.8", "engine29"}[i]] = source.Build{Builder: source.Builder{Address: host}}
 	}
-	out["buildkitd"] = source.Build{Builder: source.Builder{Address: bench(t, "IMAGE_BUDGET_TEST_BUILDKIT")}}
+	out["buildkitd"] = source.Build{Builder: source.Builder{Address: bench.Setting(t, "IMAGE_BUDGET_TEST_BUILDKIT")}}
 	return out
 }
 

@@ -84,6 +84,7 @@ type measurer struct {
 	notes                   []string
 	bases                   map[string]baseImage // by platform and reference
 	stores                  map[string]baseline.LayerStore
+	opening                 sync.Mutex // guards stores
 
 	// mu guards the figures and notes: images are measured at the same time.
 	mu sync.Mutex

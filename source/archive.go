@@ -320,7 +320,7 @@ func (a *archive) keep(h *tar.Header, r io.Reader) error {
 	if _, err := io.ReadFull(r, e.head); err != nil {
 		return err
 	}
-	if !mayBeJSON(e.head) || h.Size > max(a.limits.MaxManifest, a.limits.MaxConfig) || a.kept+h.Size > maxKept {
+	if !mayBeJSON(e.head) || h.Size > max(a.limits.MaxManifest, a.limits.MaxConfig, a.limits.MaxProvenance) || a.kept+h.Size > maxKept {
 		return nil
 	}
 	a.kept += h.Size

@@ -53,6 +53,9 @@ func (o *Opener) openEngine(ctx context.Context, ref reference, want platform) (
 		return nil, err
 	}
 	img.stream = e.readLayers
+	if e.target != "" && e.atLeast(55) {
+		img.attestations = &attestations{read: e.provenance}
+	}
 	img.closer = e.api.Close
 	return img, nil
 }

@@ -32,6 +32,7 @@ type fakeEngine struct {
 	stream  []byte         // of any image
 	status  int            // of save; 0 is 200
 	hold    chan struct{}  // if set, save stops halfway until it is closed
+	attest  []byte         // answer to attestations; nil is 501, as without the containerd store
 
 	mu    sync.Mutex
 	seen  []string        // path and query of every request but pings
@@ -81,6 +82,14 @@ func (e *fakeEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			<-e.hold
 		}
 		w.Write(e.stream[len(e.stream)/2:])
+		return
+	}
+	if strings.HasSuffix(path, "/attestations") {
+		if e.attest == nil {
+			fail(501, "not implemented")
+			return
+		}
+		w.Write(e.attest)
 		return
 	}
 	name := strings.TrimSuffix(strings.TrimPrefix(path, "/images/"), "/json")

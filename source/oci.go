@@ -41,6 +41,10 @@ func (o *ociDocuments) config(_ context.Context, d v1.Descriptor) ([]byte, error
 	return o.read(d, o.limits.MaxConfig, "config")
 }
 
+func (o *ociDocuments) attestation(_ context.Context, d v1.Descriptor) ([]byte, error) {
+	return o.read(d, o.limits.MaxProvenance, "attestation")
+}
+
 func (o *ociDocuments) read(d v1.Descriptor, limit int64, what string) ([]byte, error) {
 	name, err := blobName(d.Digest.String())
 	if err != nil {
@@ -75,7 +79,8 @@ func (o *Opener) openOCI(ctx context.Context, fsys files, source kind, ref refer
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", ref.path, err)
 	}
-	found, err := resolveAmong(ctx, &ociDocuments{fsys, o.cfg.Limits}, want, descs)
+	docs := &ociDocuments{fsys, o.cfg.Limits}
+	found, err := resolveAmong(ctx, docs, want, descs, index.Manifests)
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", ref.path, err)
 	}
@@ -83,6 +88,7 @@ func (o *Opener) openOCI(ctx context.Context, fsys files, source kind, ref refer
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", ref.path, err)
 	}
+	img.attestations = attested(docs, found.attestations, o.cfg.Limits)
 	for i := range img.Layers {
 		name, err := blobName(img.Layers[i].Digest)
 		if err != nil {

@@ -337,11 +337,11 @@ func TestLayersAreReadInParallel(t *testing.T) {
 // the largest of them.
 func TestDefaultLimits(t *testing.T) {
 	t.Parallel()
-	want := Limits{MaxManifest: 8_388_608, MaxConfig: 8_388_608, MaxUnpacked: 68_719_476_736, MaxEntries: 100_000}
+	want := Limits{MaxManifest: 8_388_608, MaxConfig: 8_388_608, MaxProvenance: 16_777_216, MaxUnpacked: 68_719_476_736, MaxEntries: 100_000}
 	if diff := cmp.Diff(want, New(Config{}).cfg.Limits); diff != "" {
 		t.Error(diff)
 	}
-	mine := Limits{MaxManifest: 1, MaxConfig: 2, MaxUnpacked: 3, MaxEntries: 4}
+	mine := Limits{MaxManifest: 1, MaxConfig: 2, MaxProvenance: 5, MaxUnpacked: 3, MaxEntries: 4}
 	if diff := cmp.Diff(mine, New(Config{Limits: mine}).cfg.Limits); diff != "" {
 		t.Error(diff)
 	}

@@ -202,6 +202,7 @@ func (o *Opener) openRegistry(ctx context.Context, ref reference, want platform)
 	if err != nil {
 		return nil, err
 	}
+	img.attestations = attested(r, found.attestations, o.cfg.Limits)
 	for i, l := range img.Layers {
 		img.blobs[i].retry = true
 		img.blobs[i].open = func(ctx context.Context) (io.ReadCloser, error) { return r.blob(ctx, l) }
@@ -216,6 +217,10 @@ func (r *registryImage) manifest(ctx context.Context, d v1.Descriptor) ([]byte, 
 
 func (r *registryImage) config(ctx context.Context, d v1.Descriptor) ([]byte, error) {
 	return r.fetch(ctx, "/blobs/"+d.Digest.String(), r.limits.MaxConfig, "the config")
+}
+
+func (r *registryImage) attestation(ctx context.Context, d v1.Descriptor) ([]byte, error) {
+	return r.fetch(ctx, "/blobs/"+d.Digest.String(), r.limits.MaxProvenance, "the attestation")
 }
 
 // fetch reads one document whole, again when its transfer breaks.

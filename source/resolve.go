@@ -18,11 +18,13 @@ import (
 // an index that nests without end does.
 const maxIndexes = 32
 
-// documents reads the small blobs of one image: indexes, manifests, configs.
+// documents reads the small blobs of one image: indexes, manifests, configs,
+// attestations.
 // What it returns is checked against the descriptor's digest by its caller.
 type documents interface {
 	manifest(context.Context, v1.Descriptor) ([]byte, error)
 	config(context.Context, v1.Descriptor) ([]byte, error)
+	attestation(context.Context, v1.Descriptor) ([]byte, error)
 }
 
 // resolved is an image found behind an index or manifest.
@@ -31,6 +33,8 @@ type resolved struct {
 	manifest    *v1.Manifest
 	config      *v1.ConfigFile
 	annotations map[string]string
+	// attestations are the manifests that say something about the image.
+	attestations []v1.Descriptor
 }
 
 // resolver walks from an index or manifest down to one platform's image.
@@ -48,10 +52,11 @@ func resolve(ctx context.Context, docs documents, want platform, desc v1.Descrip
 	return r.document(ctx, desc, raw)
 }
 
-// resolveAmong chooses among descriptors as an index would.
-func resolveAmong(ctx context.Context, docs documents, want platform, descs []v1.Descriptor) (*resolved, error) {
+// resolveAmong chooses among descriptors as an index would; beside are all that
+// stand in the same place.
+func resolveAmong(ctx context.Context, docs documents, want platform, descs, beside []v1.Descriptor) (*resolved, error) {
 	r := &resolver{docs: docs, want: want, left: maxIndexes}
-	return r.among(ctx, descs)
+	return r.among(ctx, descs, beside)
 }
 
 // shape tells an index from a manifest by its members. Media types are no
@@ -80,12 +85,12 @@ func (r *resolver) document(ctx context.Context, desc v1.Descriptor, raw []byte)
 		if err != nil {
 			return nil, fmt.Errorf("reading index %s: %w", desc.Digest, err)
 		}
-		return r.among(ctx, index.Manifests)
+		return r.among(ctx, index.Manifests, index.Manifests)
 	}
 	return r.image(ctx, desc, raw)
 }
 
-func (r *resolver) among(ctx context.Context, all []v1.Descriptor) (*resolved, error) {
+func (r *resolver) among(ctx context.Context, all, beside []v1.Descriptor) (*resolved, error) {
 	var images []v1.Descriptor
 	for _, d := range all {
 		if !attests(d) {
@@ -122,6 +127,9 @@ func (r *resolver) among(ctx context.Context, all []v1.Descriptor) (*resolved, e
 		if errors.As(err, &wrong) && len(candidates) > 1 {
 			mismatch = err
 			continue
+		}
+		if found != nil {
+			found.attestations = append(found.attestations, attestationsOf(d.Digest, beside)...)
 		}
 		return found, err
 	}

@@ -75,10 +75,11 @@ type Engine struct {
 // Limits bounds what is read from outside. Zero fields take the default named
 // beside them; reaching a limit is an error.
 type Limits struct {
-	MaxManifest int64 // bytes of one manifest or index: 8 MiB
-	MaxConfig   int64 // bytes of one image config: 8 MiB
-	MaxUnpacked int64 // unpacked bytes of one layer, or of a whole archive that is compressed: 64 GiB
-	MaxEntries  int   // entries of one image archive: 100,000
+	MaxManifest   int64 // bytes of one manifest or index: 8 MiB
+	MaxConfig     int64 // bytes of one image config: 8 MiB
+	MaxProvenance int64 // bytes of one attestation: 16 MiB
+	MaxUnpacked   int64 // unpacked bytes of one layer, or of a whole archive that is compressed: 64 GiB
+	MaxEntries    int   // entries of one image archive: 100,000
 }
 
 func (l Limits) withDefaults() Limits {
@@ -88,6 +89,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.MaxConfig <= 0 {
 		l.MaxConfig = 8 * mib
+	}
+	if l.MaxProvenance <= 0 {
+		l.MaxProvenance = 16 * mib
 	}
 	if l.MaxUnpacked <= 0 {
 		l.MaxUnpacked = 64 << 30
@@ -195,6 +199,8 @@ type Image struct {
 	Annotations map[string]string
 	// Layers are the image's layers, base first.
 	Layers []Layer
+
+	attestations *attestations // nil where there cannot be any
 
 	limits Limits
 	wait   waiter

@@ -4,9 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/org/image-budget/footprint"
 )
@@ -15,6 +18,9 @@ import (
 // the layers up to it. BuildKit's own limit for one is far above any build.
 const maxAttestation = 16 << 20
 
+// ErrNoLines says that a provenance is one, but names no lines.
+var ErrNoLines = errors.New("the provenance says nothing of lines and layers; BuildKit writes them with mode=max")
+
 // ProvenanceOrigins says which lines made each layer of an image, from the
 // provenance that BuildKit attaches to it with mode=max: an in-toto statement
 // in JSON, of SLSA version 0.2 or 1. These origins are exact. Layers of the
@@ -22,26 +28,25 @@ const maxAttestation = 16 << 20
 //
 // It also returns the Dockerfile that was built, as the attestation holds it;
 // the lines are those of its Src, which may not be what a checkout has. name is
-// what the file is called in the origins; for "" it is what the builder was
-// told, without a folder.
+// what the file is called in the origins; for "" it is the path that the builder
+// was told, in the folder of the repository if it was told that too. A path that
+// leads out of the repository, or is none, becomes "Dockerfile".
 //
-// An attestation without lines (mode=min, another builder) is an error, and so
-// is one that is no provenance or longer than 16 MiB.
+// An attestation without lines (mode=min, another builder) is an [ErrNoLines],
+// and one that is no provenance, holds no Dockerfile that can be read, or is
+// longer than 16 MiB another error.
 func ProvenanceOrigins(name string, attestation []byte, layers []footprint.Layer) (*File, []*footprint.Origin, error) {
-	if len(attestation) > maxAttestation {
-		return nil, nil, fmt.Errorf("the provenance has %d bytes, more than the %d that are read", len(attestation), maxAttestation)
-	}
-	var s statement
-	if err := json.Unmarshal(attestation, &s); err != nil {
-		return nil, nil, fmt.Errorf("reading the provenance: %w", err)
-	}
-	b, err := s.build()
+	s, err := readStatement(attestation)
 	if err != nil {
 		return nil, nil, err
 	}
+	b, _ := s.build()
+	if len(b.metadata.Source.Infos) == 0 || len(b.metadata.Layers) == 0 {
+		return nil, nil, ErrNoLines
+	}
 	source := b.metadata.Source.Infos[0]
 	if name == "" {
-		name = source.Filename
+		name = b.path(source.Filename)
 	}
 	f, err := Parse(name, source.Data)
 	if err != nil {
@@ -65,6 +70,7 @@ type statement struct {
 			ExternalParameters struct {
 				Request parameters `json:"request"`
 			} `json:"externalParameters"`
+			Materials          []material `json:"resolvedDependencies"`
 			InternalParameters struct {
 				BuildConfig buildConfig `json:"buildConfig"`
 			} `json:"internalParameters"`
@@ -79,6 +85,7 @@ type statement struct {
 			Parameters parameters `json:"parameters"`
 		} `json:"invocation"`
 		BuildConfig buildConfig `json:"buildConfig"`
+		Materials   []material  `json:"materials"`
 		Metadata    struct {
 			BuildKit buildMetadata `json:"https://mobyproject.org/buildkit@v1#metadata"`
 		} `json:"metadata"`
@@ -91,13 +98,7 @@ type parameters struct {
 }
 
 type buildConfig struct {
-	Steps []struct {
-		ID string `json:"id"`
-		Op struct {
-			// Kind has one key: source, exec, file, merge, ….
-			Kind map[string]json.RawMessage `json:"Op"`
-		} `json:"op"`
-	} `json:"llbDefinition"`
+	Steps []step `json:"llbDefinition"`
 }
 
 type buildMetadata struct {
@@ -116,6 +117,7 @@ type buildMetadata struct {
 	Layers map[string][][]struct {
 		Digest string `json:"digest"`
 	} `json:"layers"`
+	VCS map[string]string `json:"vcs"`
 }
 
 type location struct {
@@ -137,19 +139,38 @@ type provenance struct {
 	metadata buildMetadata
 }
 
-func (s *statement) build() (*provenance, error) {
-	p := &s.Predicate
+func readStatement(attestation []byte) (*statement, error) {
+	if len(attestation) > maxAttestation {
+		return nil, fmt.Errorf("the provenance has %d bytes, more than the %d that are read", len(attestation), maxAttestation)
+	}
+	var s statement
+	if err := json.Unmarshal(attestation, &s); err != nil {
+		return nil, fmt.Errorf("reading the provenance: %w", err)
+	}
 	if !strings.HasPrefix(s.PredicateType, "https://slsa.dev/provenance/") {
 		return nil, fmt.Errorf("the attestation is no provenance but %.100q", s.PredicateType)
 	}
-	b := &provenance{p.BuildDefinition.ExternalParameters.Request.Args, p.BuildDefinition.InternalParameters.BuildConfig, p.RunDetails.Metadata.BuildKit}
+	return &s, nil
+}
+
+// build returns what both versions say, and the inputs of the build.
+func (s *statement) build() (*provenance, []material) {
+	p := &s.Predicate
 	if strings.HasSuffix(s.PredicateType, "/v0.2") {
-		b = &provenance{p.Invocation.Parameters.Args, p.BuildConfig, p.Metadata.BuildKit}
+		return &provenance{p.Invocation.Parameters.Args, p.BuildConfig, p.Metadata.BuildKit}, p.Materials
 	}
-	if len(b.metadata.Source.Infos) == 0 || len(b.metadata.Layers) == 0 {
-		return nil, errors.New("the provenance says nothing of lines and layers; BuildKit writes them with mode=max")
+	d := &p.BuildDefinition
+	return &provenance{d.ExternalParameters.Request.Args, d.InternalParameters.BuildConfig, p.RunDetails.Metadata.BuildKit}, d.Materials
+}
+
+// path is where in its repository the Dockerfile stood.
+func (b *provenance) path(filename string) string {
+	name := path.Join(b.metadata.VCS["localdir:dockerfile"], filename)
+	plain := func(r rune) bool { return unicode.IsPrint(r) && r != '\\' && r != unicode.ReplacementChar }
+	if filename == "" || path.IsAbs(name) || name == ".." || strings.HasPrefix(name, "../") || len(name) > maxPath || strings.TrimFunc(name, plain) != "" {
+		return "Dockerfile"
 	}
-	return b, nil
+	return name
 }
 
 // args are the build arguments.
@@ -170,12 +191,18 @@ func (b *provenance) origins(f *File, chain []Stage, layers []footprint.Layer) [
 	out := make([]*footprint.Origin, len(layers))
 	ambiguous := make([]bool, len(layers))
 	sources := b.sources()
+	places := map[string]*footprint.Origin{}
 	for output, chains := range b.metadata.Layers {
 		step, index, _ := strings.Cut(output, ":")
 		if _, err := strconv.Atoi(index); err != nil || sources[step] {
 			continue
 		}
-		o := b.origin(f, chain, step)
+		// A step has many outputs only where somebody made it up.
+		o, known := places[step]
+		if !known {
+			o = b.origin(f, chain, step)
+			places[step] = o
+		}
 		for _, digests := range chains {
 			n := len(digests)
 			if n == 0 || n > len(layers) || !slices.EqualFunc(digests, layers[:n], sameBlob) {
@@ -228,8 +255,9 @@ func (b *provenance) origin(f *File, chain []Stage, step string) *footprint.Orig
 		for _, r := range l.Ranges {
 			o.Start, o.End = min(o.Start, r.Start.Line), max(o.End, r.End.Line)
 		}
-		i := slices.IndexFunc(chain, func(s Stage) bool { return s.Start <= o.Start && o.Start <= o.End && o.End <= s.End })
-		if i < 0 {
+		// The last stage that begins at or before it.
+		i := sort.Search(len(chain), func(i int) bool { return chain[i].Start > o.Start }) - 1
+		if i < 0 || o.End < o.Start || o.End > chain[i].End {
 			continue
 		}
 		o.Stage = chain[i].label()

@@ -1,12 +1,14 @@
 package dockerfile
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -178,4 +180,39 @@ func FuzzProvenanceOrigins(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestProvenanceMadeToBeSlow has as many stages, places and outputs as fit: the
+// work must not be their product.
+func TestProvenanceMadeToBeSlow(t *testing.T) {
+	t.Parallel()
+	stages := strings.Builder{}
+	stages.WriteString("FROM x AS a0\n")
+	for i := 1; i < 30_000; i++ {
+		fmt.Fprintf(&stages, "FROM a%d AS a%d\n", i-1, i)
+	}
+	place := `{"ranges": [{"start": {"line": 29990}, "end": {"line": 29990}}]}`
+	var outputs strings.Builder
+	for i := range 10_000 {
+		fmt.Fprintf(&outputs, `"s:%d": [[{"digest": "x"}]], `, i)
+	}
+	text := fmt.Sprintf(`{"predicateType": "https://slsa.dev/provenance/v1", "predicate": {"runDetails": {"metadata": {"buildkit_metadata": {
+		"source": {"infos": [{"data": %q}], "locations": {"s": {"locations": [%s]}}}, "layers": {%s"q:0": []}}}}}}`,
+		base64.StdEncoding.EncodeToString([]byte(stages.String())), strings.Repeat(place+",", 100_000)+place, outputs.String())
+	done := make(chan error)
+	go func() {
+		_, origins, err := ProvenanceOrigins("", []byte(text), []footprint.Layer{{Digest: "x"}})
+		if err == nil && (origins[0] == nil || origins[0].Stage != "a29989") {
+			err = fmt.Errorf("%+v", origins[0])
+		}
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(time.Minute):
+		t.Error("a minute was not enough")
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
@@ -213,6 +214,29 @@ func TestManifestAloneFetchesNoLayer(t *testing.T) {
 	}
 	if res.Image.Base.Metrics.Compressed+res.Image.Own.Compressed != m.Compressed {
 		t.Error("base and own do not add up")
+	}
+}
+
+// An image without a base has one of nothing, if somebody knows that.
+func TestNoBaseIsABoundaryToo(t *testing.T) {
+	t.Parallel()
+	for _, files := range []bool{false, true} {
+		ref := layoutOf(t, tarOf(t, "a=1"), tarOf(t, "b=22", "a=333"))
+		res, _ := scanLayout(t, ref, Options{Files: files, BaseFoundBy: "provenance", BaseReference: "scratch"})
+		base, own := res.Image.Base, res.Image.Own
+		if base == nil || own == nil {
+			t.Fatal("no boundary")
+		}
+		want := footprint.Base{FoundBy: "provenance", Reference: "scratch", Metrics: footprint.Metrics{Has: footprint.HasCompressed | footprint.HasFiles}}
+		if diff := cmp.Diff(&want, base); diff != "" {
+			t.Error(diff)
+		}
+		if diff := cmp.Diff(res.Image.Metrics, *own); diff != "" {
+			t.Error(diff)
+		}
+		if res, _ := scanLayout(t, ref, Options{Files: files}); res.Image.Base != nil || res.Image.Own != nil {
+			t.Error("a boundary that nobody found")
+		}
 	}
 }
 

@@ -40,7 +40,7 @@ func merge(ctx context.Context, out *footprint.Image, indexes []*Index, opt Opti
 	out.Dead, out.DeadFiles = t.dead()
 	out.Files = t.files
 	out.Dirs, out.DirFloor = footprint.RollUp(out.Files, footprint.MaxDirs)
-	if opt.Base > 0 {
+	if opt.baseKnown() {
 		base, own := footprint.Metrics{}, footprint.Metrics{}
 		for i, s := range sums {
 			part := &own
@@ -61,7 +61,7 @@ func total(out *footprint.Image, opt Options) {
 	if out.Metrics.CompressedEstimated {
 		out.EstimatedBy = EstimateMethod
 	}
-	if opt.Base <= 0 || opt.Base > len(out.Layers) {
+	if !opt.baseKnown() || opt.Base > len(out.Layers) {
 		out.Base, out.Own = nil, nil
 		return
 	}

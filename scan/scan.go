@@ -56,8 +56,9 @@ type Options struct {
 	// layers that both have count the same on both sides, and what differs is
 	// measured by one method.
 	EstimateAll bool
-	// Base is the number of layers that FROM brought, 0 if unknown. BaseFoundBy
-	// and BaseReference go into the result.
+	// Base is the number of layers that FROM brought, 0 if unknown, or if there
+	// is no base and BaseFoundBy says how that is known: then all layers are the
+	// image's own. BaseFoundBy and BaseReference go into the result.
 	Base                       int
 	BaseFoundBy, BaseReference string
 	// Cache holds the indexes of layers read before; nil is none.
@@ -102,7 +103,7 @@ func Image(ctx context.Context, img *source.Image, opt Options) (*Result, error)
 	// Only now: an engine names its blobs and its history in the stream.
 	out.Digest, out.ConfigDigest = img.Digest, img.ConfigDigest
 	if created == nil {
-		created = history(img)
+		created = History(img)
 	}
 	out.Layers = describe(img, indexes, created, opt)
 	if indexes != nil {
@@ -116,6 +117,9 @@ func Image(ctx context.Context, img *source.Image, opt Options) (*Result, error)
 	}
 	return res, nil
 }
+
+// baseKnown tells whether it is known where the base ends.
+func (opt *Options) baseKnown() bool { return opt.Base > 0 || opt.Base == 0 && opt.BaseFoundBy != "" }
 
 // blob returns the compressed size of a layer if it is not to be estimated.
 func (opt *Options) blob(l source.Layer) (footprint.Bytes, bool) {
@@ -160,7 +164,7 @@ func readLayers(ctx context.Context, img *source.Image, opt Options, res *Result
 	}
 	res.LayersRead, res.LayersKnown = fresh, len(known)-fresh
 	if engine && fresh > 0 {
-		opt.Cache.storeHistory(id, history(img))
+		opt.Cache.storeHistory(id, History(img))
 	}
 	return out, created, nil
 }
@@ -341,8 +345,9 @@ func describe(img *source.Image, indexes []*Index, created []string, opt Options
 	return out
 }
 
-// history gives the line that made each layer, "" where the config has none.
-func history(img *source.Image) []string {
+// History gives the line that made each layer of an image, as its config has it;
+// "" where it has none. An engine tells its own with the layers only.
+func History(img *source.Image) []string {
 	out := make([]string, len(img.Layers))
 	if img.Config == nil {
 		return out

@@ -70,13 +70,13 @@ func (c *Command) saveBaselines(ctx context.Context, m *measurer, set *budgetSet
 			name: img.ID, ref: img.Ref, base: img.Base, own: true, patterns: img.Patterns(),
 			estimate: img.NeedsCompressed(),
 			// A baseline without files could explain nothing later.
-			files: true,
+			files: true, from: lines, lines: true,
 		}
 		w.build = set.builds[img.ID]
 		var errs []error
 		err = m.openAll(ctx, w, set.platforms, func(w want, opened *source.Image, err error) {
 			if err == nil {
-				err = c.saveBaseline(ctx, m, store, set, w, opened, lines, commit)
+				err = c.saveBaseline(ctx, m, store, set, w, opened, commit)
 			}
 			errs = append(errs, err)
 		})
@@ -91,12 +91,11 @@ func (c *Command) saveBaselines(ctx context.Context, m *measurer, set *budgetSet
 	return nil
 }
 
-func (c *Command) saveBaseline(ctx context.Context, m *measurer, store baseline.Store, set *budgetSet, w want, opened *source.Image, lines *attributeFlags, commit string) error {
+func (c *Command) saveBaseline(ctx context.Context, m *measurer, store baseline.Store, set *budgetSet, w want, opened *source.Image, commit string) error {
 	head, err := m.scan(ctx, opened, w)
 	if err != nil {
 		return err
 	}
-	lines.attribute(head)
 	key := baseline.Key{Image: w.name, Platform: head.Platform, Commit: commit}
 	err = store.Save(ctx, []baseline.Entry{{
 		Key: key, Image: head, Meta: footprint.Meta{Tool: Tool(), Commit: commit}, Layers: m.layersOf(store, head),

@@ -18,7 +18,6 @@ import (
 	"github.com/org/image-budget/footprint"
 	"github.com/org/image-budget/internal/actions"
 	"github.com/org/image-budget/internal/escape"
-	"github.com/org/image-budget/scan"
 	"github.com/org/image-budget/source"
 )
 
@@ -450,26 +449,29 @@ func (c *Command) dockerfileName(b *source.Build) string {
 	return filepath.ToSlash(name)
 }
 
-// builtBase is where the base of an image ends that was built here.
-func (m *measurer) builtBase(w want, img *source.Image, opt *scan.Options) bool {
+// builtBoundary is where the base of an image ends that was built here.
+func (m *measurer) builtBoundary(w want, img *source.Image) *boundary {
 	built := m.steps(w, img, make([]footprint.Layer, len(img.Layers)))
-	if built == nil || built.Base <= 0 {
-		return false
+	switch {
+	case built == nil || built.Base < 0:
+		return nil
+	case built.Base == 0:
+		return &boundary{foundBy: "build", reference: scratch}
 	}
-	opt.Base, opt.BaseFoundBy, opt.BaseReference = built.Base, "build", built.BaseReference
-	return true
+	return &boundary{foundBy: "build", reference: built.BaseReference, layers: built.Base}
 }
 
 // attributeBuilt names the lines that made the layers of an image that was
-// built here.
-func (m *measurer) attributeBuilt(w want, img *source.Image, head *footprint.Image) {
+// built here. It is false where the build does not say.
+func (m *measurer) attributeBuilt(w want, img *source.Image, head *footprint.Image) bool {
 	built := m.steps(w, img, head.Layers)
 	if built == nil {
-		return
+		return false
 	}
 	for i, origin := range built.Origins {
 		if !head.Layers[i].InBase {
 			head.Layers[i].Origin = origin
 		}
 	}
+	return true
 }

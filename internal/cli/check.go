@@ -368,12 +368,12 @@ func (c *Command) checkImage(ctx context.Context, m *measurer, set *budgetSet, i
 	var out judged
 	w := want{
 		name: img.ID, ref: img.Ref, base: img.Base, files: img.NeedsFiles(), own: img.Base != "" || len(img.Own) > 0,
-		estimate: img.NeedsCompressed(), patterns: img.Patterns(), build: set.builds[img.ID],
+		estimate: img.NeedsCompressed(), patterns: img.Patterns(), build: set.builds[img.ID], from: lines,
 	}
 	err := m.openAll(ctx, w, set.platforms, func(w want, opened *source.Image, err error) {
 		var one *report.Image
 		if err == nil {
-			one, err = c.checkOpened(ctx, m, set, img, w, opened, lines)
+			one, err = c.checkOpened(ctx, m, set, img, w, opened)
 		}
 		switch {
 		case one != nil && err != nil:
@@ -393,7 +393,7 @@ func (c *Command) checkImage(ctx context.Context, m *measurer, set *budgetSet, i
 // checkOpened measures one image and its baseline, and judges it. It returns
 // both an image and an error where the image was judged and the baseline could
 // not take part.
-func (c *Command) checkOpened(ctx context.Context, m *measurer, set *budgetSet, img budget.Image, w want, opened *source.Image, lines *attributeFlags) (*report.Image, error) {
+func (c *Command) checkOpened(ctx context.Context, m *measurer, set *budgetSet, img budget.Image, w want, opened *source.Image) (*report.Image, error) {
 	// The baseline is that of the platform that was chosen.
 	w.platform = opened.Platform
 	base, info, err := c.loadBaseline(ctx, m, set, w)
@@ -414,6 +414,7 @@ func (c *Command) checkOpened(ctx context.Context, m *measurer, set *budgetSet, 
 		w.blobs = knownBlobs(base)
 		m.learn(base)
 	}
+	w.lines, w.against = true, base
 	head, err := m.scan(ctx, opened, w)
 	if err != nil {
 		return nil, err
@@ -423,7 +424,6 @@ func (c *Command) checkOpened(ctx context.Context, m *measurer, set *budgetSet, 
 			return nil, err
 		}
 	}
-	lines.attribute(head)
 	out := &report.Image{Head: head, Base: base, Baseline: info, LargestFiles: report.Largest(head.Files, report.MaxLargest)}
 	in := budget.Input{Head: head, State: budget.BaselineState(info.Status), Reason: info.Reason, Now: c.Now()}
 	if base != nil {
@@ -454,7 +454,7 @@ func (m *measurer) alike(ctx context.Context, set *budgetSet, w want, opened *so
 	ref, measurable := strings.CutPrefix(set.baseline, "image:")
 	has := func(img *footprint.Image, what footprint.Has) bool { return img.Metrics.Has&what != 0 }
 	again := w
-	again.ref, again.blobs = ref, nil
+	again.ref, again.blobs, again.lines = ref, nil, false
 	again.likeEstimate = head.Metrics.CompressedEstimated && has(base, footprint.HasCompressed) && !footprint.SameMethod(base, head, false)
 	again.files = w.files || has(head, footprint.HasFiles) && !has(base, footprint.HasFiles)
 	reread := again.likeEstimate || again.files && !has(base, footprint.HasFiles)

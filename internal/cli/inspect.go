@@ -15,12 +15,12 @@ func (c *Command) inspect(ctx context.Context, args []string) error {
 
 With --context, the image is built first.`)
 	mf, lines, bf, of := fs.measuring(), fs.attributing(), fs.building(), fs.reporting()
-	fs.Lookup("base").Usage = "the `IMAGE` named in FROM, to tell base and own bytes apart (default the one in the image's annotation)"
+	fs.Lookup("base").Usage = "the `IMAGE` named in FROM, to tell base and own bytes apart (default what the image and its Dockerfile say)"
 	args, err := fs.parse(args)
 	if err != nil {
 		return err
 	}
-	w := want{files: true, own: true}
+	w := want{files: true, own: true, from: lines, lines: true}
 	switch {
 	case bf.given() && len(args) > 0:
 		return usagef("inspect", "inspect shows one image: the one that --context builds, or %s", args[0])
@@ -56,7 +56,6 @@ With --context, the image is built first.`)
 				errs = append(errs, err)
 				return
 			}
-			lines.attribute(head)
 			rep.Images = append(rep.Images, imageOf(head))
 		})
 		return rep, errors.Join(append(errs, err)...)
@@ -66,7 +65,7 @@ With --context, the image is built first.`)
 func (c *Command) diff(ctx context.Context, args []string) error {
 	fs := c.flags("diff", "OLD NEW", "Explain the difference between any two images: what was added, removed and grown.")
 	mf, lines, of := fs.measuring(), fs.attributing(), fs.reporting()
-	fs.Lookup("base").Usage = "the `IMAGE` named in FROM, to tell base and own bytes apart (default the one in the image's annotation)"
+	fs.Lookup("base").Usage = "the `IMAGE` named in FROM, to tell base and own bytes apart (default what the image and its Dockerfile say)"
 	args, err := fs.parse(args)
 	if err != nil {
 		return err
@@ -78,15 +77,14 @@ func (c *Command) diff(ctx context.Context, args []string) error {
 		return err
 	}
 	return c.show(ctx, mf, of, args, func(m *measurer) (*report.Report, error) {
-		old, err := m.measure(ctx, want{ref: args[0], files: true, own: true})
+		old, err := m.measure(ctx, want{ref: args[0], files: true, own: true, from: lines})
 		if err != nil {
 			return nil, err
 		}
-		head, err := m.measure(ctx, want{ref: args[1], files: true, own: true, blobs: knownBlobs(old)})
+		head, err := m.measure(ctx, want{ref: args[1], files: true, own: true, blobs: knownBlobs(old), from: lines, lines: true, against: old})
 		if err != nil {
 			return nil, err
 		}
-		lines.attribute(head)
 		img := imageOf(head)
 		img.Base = old
 		img.Baseline = report.Baseline{Status: string(budget.BaselineFound), From: "image:" + args[0]}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -43,7 +42,7 @@ type measureFlags struct {
 func (fs *flagSet) measuring() *measureFlags {
 	return &measureFlags{
 		platform:    fs.String("platform", "", "the `OS/ARCH` to measure, or to build; check takes several with commas (default the only one, else linux on this processor)"),
-		base:        fs.String("base", "", "the `IMAGE` named in FROM, to tell base and own bytes apart (default the budget file's, else the image's annotation)"),
+		base:        fs.String("base", "", "the `IMAGE` named in FROM, to tell base and own bytes apart (default the budget file's, else what the image and its Dockerfile say)"),
 		detail:      fs.choice("detail", "`LEVEL` of reading: manifest reads no layer, files reads all, auto reads layers from a registry only if a limit needs them, or to explain what differs from an image that was read", "auto", "auto", "manifest", "files"),
 		estimate:    fs.Bool("estimate", false, "compress layers that the source holds unpacked, to estimate their compressed size; slow (a limit on compressed bytes does this by itself)"),
 		cache:       fs.String("cache", "", "keep what was learnt about layers in `DIR`, and do not read them again"),
@@ -79,32 +78,28 @@ type measurer struct {
 	opener  *source.Opener
 	cache   *scan.Cache
 
+	bases baseImages
+
+	opening sync.Mutex // guards stores
+	stores  map[string]baseline.LayerStore
+
+	// mu guards the figures and notes: images are measured at the same time.
+	mu                      sync.Mutex
 	blobBytes               int64
 	layersRead, layersKnown int
 	notes                   []string
-	bases                   map[string]baseImage // by platform and reference
-	stores                  map[string]baseline.LayerStore
-	opening                 sync.Mutex // guards stores
 
-	// mu guards the figures and notes: images are measured at the same time.
-	mu sync.Mutex
 	// build says how builds are shown; several that more than one image is
 	// checked, so that no line of the terminal is for one of them.
 	build   *buildFlags
 	several bool
 }
 
-// baseImage is what opening a base image gave.
-type baseImage struct {
-	layers []source.Layer
-	err    error
-}
-
 // measurer prepares for measuring the images of refs, the first of which in a
 // registry says where the explicit login is for; several says that more than
 // one image will be scanned.
 func (c *Command) measurer(f *measureFlags, refs []string, several bool) (*measurer, error) {
-	m := &measurer{command: c, flags: f, bases: map[string]baseImage{}, stores: map[string]baseline.LayerStore{}}
+	m := &measurer{command: c, flags: f, stores: map[string]baseline.LayerStore{}}
 	if *f.maxFiles <= 0 {
 		return nil, usagef("", "--max-files must be more than 0")
 	}
@@ -198,6 +193,11 @@ type want struct {
 	build    *source.Build // how to build it, nil if it is not built here
 	files    bool          // figures that need layers
 	own      bool          // the boundary between base and own layers is worth requests
+	// from is the Dockerfile of the image, nil where none can be; lines asks
+	// for the lines that made the layers, against the image to compare with.
+	from     *attributeFlags
+	lines    bool
+	against  *footprint.Image
 	estimate bool
 	// likeEstimate estimates every layer that is not among blobs.
 	likeEstimate bool
@@ -296,10 +296,8 @@ func (m *measurer) scan(ctx context.Context, img *source.Image, w want) (*footpr
 		Blobs:       w.blobs,
 		Cache:       m.cache,
 	}
-	named := w.base != "" || *m.flags.base != ""
-	if !named && m.builtBase(w, img, &opt) {
-		m.command.log.Debug().Msgf("the build of %s says that %d layers are the base's", w.ref, opt.Base)
-	} else if w.own || named {
+	// What was built here costs no request to ask.
+	if w.own || *m.flags.base != "" || w.build != nil {
 		m.findBase(ctx, img, w, &opt)
 	}
 	bar := m.command.progress(w.ref)
@@ -323,77 +321,15 @@ func (m *measurer) scan(ctx context.Context, img *source.Image, w want) (*footpr
 	}
 	m.command.log.Debug().Msgf("measured %s: read %d layers (%s), knew %d, base of %d layers", w.ref, res.LayersRead, footprint.Bytes(read), res.LayersKnown, opt.Base)
 	res.Image.Name = w.name
-	m.attributeBuilt(w, img, res.Image)
 	if res.Image.Files != nil && len(w.patterns) > 0 {
 		res.Image.Paths = budget.Measure(w.patterns, res.Image.Files)
 	}
+	switch {
+	case w.build != nil && m.attributeBuilt(w, img, res.Image):
+	case w.lines && w.from != nil:
+		w.from.attribute(ctx, m, img, res.Image, w)
+	}
 	return res.Image, nil
-}
-
-// findBase looks for the layers that FROM brought: those of the image that the
-// user names, else of the one that the image's annotations name. Not finding
-// them is no failure of the run: limits on own bytes then say that they could
-// not be judged.
-func (m *measurer) findBase(ctx context.Context, img *source.Image, w want, opt *scan.Options) {
-	ref, foundBy := *m.flags.base, "--base"
-	if ref == "" {
-		ref, foundBy = w.base, "budget file"
-	}
-	if ref == "" {
-		name, digest := img.Annotations["org.opencontainers.image.base.name"], img.Annotations["org.opencontainers.image.base.digest"]
-		if name == "" {
-			return
-		}
-		ref, foundBy = "docker://"+name, "annotation"
-		if i := strings.LastIndexByte(name, '@'); i < 0 && digest != "" {
-			ref += "@" + digest
-		}
-	}
-	base, err := m.baseLayers(ctx, ref, img.Platform)
-	if err != nil {
-		m.note("base and own bytes of %s are not told apart: %s", w.ref, err)
-		return
-	}
-	n := 0
-	for n < len(base) && n < len(img.Layers) && base[n].DiffID == img.Layers[n].DiffID {
-		n++
-	}
-	if n == 0 || n < len(base) {
-		m.note("base and own bytes of %s are not told apart: it was not built from %s as that is now (%d of its %d layers are there); rebuild it, or name the base by digest",
-			w.ref, strings.TrimPrefix(ref, "docker://"), n, len(base))
-		return
-	}
-	opt.Base, opt.BaseFoundBy, opt.BaseReference = n, foundBy, strings.TrimPrefix(ref, "docker://")
-	// What the base's own source holds compressed need not be estimated.
-	blobs := maps.Clone(opt.Blobs)
-	for _, l := range base {
-		if _, known := blobs[l.DiffID]; l.Size >= 0 && !known {
-			if blobs == nil {
-				blobs = map[string]footprint.Bytes{}
-			}
-			blobs[l.DiffID] = footprint.Bytes(l.Size)
-		}
-	}
-	opt.Blobs = blobs
-}
-
-// baseLayers lists the layers of a base image. An image, its baseline and a
-// second look at either share one base, which is asked for once.
-func (m *measurer) baseLayers(ctx context.Context, ref, platform string) ([]source.Layer, error) {
-	key := platform + " " + ref
-	if known, ok := m.bases[key]; ok {
-		return known.layers, known.err
-	}
-	var found baseImage
-	base, err := m.opener.On(platform).Open(ctx, ref)
-	if err != nil {
-		found.err = err
-	} else {
-		found.layers = base.Layers
-		found.err = base.Close()
-	}
-	m.bases[key] = found
-	return found.layers, found.err
 }
 
 // note keeps a remark about the run, once.

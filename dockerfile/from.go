@@ -167,16 +167,16 @@ func (b *provenance) root() (*step, bool) {
 		return nil, false
 	}
 	at := last.Inputs[0]
-	// A build has no circles, and enters each output of a step once.
-	seen := map[string]bool{}
-	for !seen[at] {
-		seen[at] = true
+	// A build has no circles: no step stands on itself.
+	seen := map[*step]bool{}
+	for {
 		id, output, _ := strings.Cut(at, ":")
 		s := byID[id]
 		index, err := strconv.Atoi(output)
-		if s == nil || err != nil {
+		if s == nil || err != nil || seen[s] {
 			return nil, false
 		}
+		seen[s] = true
 		if _, ok := s.Op.Kind["source"]; ok {
 			return s, true
 		}
@@ -189,7 +189,6 @@ func (b *provenance) root() (*step, bool) {
 		}
 		at = s.Inputs[input]
 	}
-	return nil, false
 }
 
 // step is one step of a build.

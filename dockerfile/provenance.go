@@ -1,6 +1,7 @@
 package dockerfile
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +18,9 @@ import (
 // maxAttestation bounds an attestation, which holds every step of a build with
 // the layers up to it. BuildKit's own limit for one is far above any build.
 const maxAttestation = 16 << 20
+
+// maxList bounds its lists of steps, inputs and files.
+const maxList = 50_000
 
 // ErrNoLines says that a provenance is one, but names no lines.
 var ErrNoLines = errors.New("the provenance says nothing of lines and layers; BuildKit writes them with mode=max")
@@ -70,7 +74,7 @@ type statement struct {
 			ExternalParameters struct {
 				Request parameters `json:"request"`
 			} `json:"externalParameters"`
-			Materials          []material `json:"resolvedDependencies"`
+			Materials          bounded[material] `json:"resolvedDependencies"`
 			InternalParameters struct {
 				BuildConfig buildConfig `json:"buildConfig"`
 			} `json:"internalParameters"`
@@ -84,8 +88,8 @@ type statement struct {
 		Invocation struct {
 			Parameters parameters `json:"parameters"`
 		} `json:"invocation"`
-		BuildConfig buildConfig `json:"buildConfig"`
-		Materials   []material  `json:"materials"`
+		BuildConfig buildConfig       `json:"buildConfig"`
+		Materials   bounded[material] `json:"materials"`
 		Metadata    struct {
 			BuildKit buildMetadata `json:"https://mobyproject.org/buildkit@v1#metadata"`
 		} `json:"metadata"`
@@ -98,7 +102,7 @@ type parameters struct {
 }
 
 type buildConfig struct {
-	Steps []step `json:"llbDefinition"`
+	Steps bounded[step] `json:"llbDefinition"`
 }
 
 type buildMetadata struct {
@@ -107,10 +111,7 @@ type buildMetadata struct {
 		Locations map[string]struct {
 			Locations []location `json:"locations"`
 		} `json:"locations"`
-		Infos []struct {
-			Filename string `json:"filename"`
-			Data     []byte `json:"data"`
-		} `json:"infos"`
+		Infos bounded[sourceFile] `json:"infos"`
 	} `json:"source"`
 	// Layers are by the output of a step ("step3:0"): all layers up to it,
 	// once for each kind of compression.
@@ -118,6 +119,35 @@ type buildMetadata struct {
 		Digest string `json:"digest"`
 	} `json:"layers"`
 	VCS map[string]string `json:"vcs"`
+}
+
+// sourceFile is a file that places are in.
+type sourceFile struct {
+	Filename string `json:"filename"`
+	Data     []byte `json:"data"`
+}
+
+// bounded is a list of at most [maxList] entries. An empty one takes three
+// bytes of JSON and many times that in memory.
+type bounded[T any] []T
+
+func (b *bounded[T]) UnmarshalJSON(data []byte) error {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	if first, err := dec.Token(); err != nil || first != json.Delim('[') {
+		return json.Unmarshal(data, (*[]T)(b)) // null, or an error in its words
+	}
+	*b = nil
+	for dec.More() {
+		if len(*b) == maxList {
+			return fmt.Errorf("it has a list of more than %d entries, which no build needs", maxList)
+		}
+		var entry T
+		if err := dec.Decode(&entry); err != nil {
+			return err
+		}
+		*b = append(*b, entry)
+	}
+	return nil
 }
 
 type location struct {

@@ -154,7 +154,11 @@ func TestProvenanceSaysWhatItLacks(t *testing.T) {
 		`{"predicateType": "https://slsa.dev/provenance/v0.2"}`:                         "the provenance says nothing of lines and layers; BuildKit writes them with mode=max",
 		strings.Replace(string(full), "RlJPTSBhbHBpbmU6", "WFhYWCBhbHBpbmU6", 1):        "reading the Dockerfile in the provenance: d:1: unknown instruction: XXXX",
 		strings.Replace(string(full), `"args": {`, `"args": {"target": "nowhere", `, 1): `reading the provenance: d has no stage "nowhere"; it has base, build, runtime`,
-		strings.Repeat(" ", maxAttestation+1):                                           "the provenance has 16777217 bytes, more than the 16777216 that are read",
+		`{"predicateType": "https://slsa.dev/provenance/v1", "predicate": {"buildDefinition": {"resolvedDependencies": [` + strings.Repeat("{},", maxList) + `{}]}}}`: "reading the provenance: it has a list of more than 50000 entries",
+		`{"predicateType": "https://slsa.dev/provenance/v1", "predicate": {"buildDefinition": {"resolvedDependencies": [5]}}}`:                                        "reading the provenance: json: cannot unmarshal number",
+		`{"predicateType": "https://slsa.dev/provenance/v1", "predicate": {"buildDefinition": {"resolvedDependencies": 5}}}`:                                          "reading the provenance: json: cannot unmarshal number",
+		`{"predicateType": "https://slsa.dev/provenance/v1", "predicate": {"buildDefinition": {"resolvedDependencies": null}}}`:                                       "the provenance says nothing of lines and layers",
+		strings.Repeat(" ", maxAttestation+1): "the provenance has 16777217 bytes, more than the 16777216 that are read",
 	} {
 		if _, _, err := ProvenanceOrigins("d", []byte(text), nil); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%.80q: %v", text, err)

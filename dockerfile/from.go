@@ -21,6 +21,9 @@ type From struct {
 	Reference string
 	// Layers is how many layers it brought, -1 where that is not told.
 	Layers int
+	// Certain says that the image was built on it. Others are inputs of the
+	// build, of which one may be the base.
+	Certain bool
 }
 
 // ProvenanceFrom says on which image the target stage was built, from the
@@ -32,8 +35,8 @@ type From struct {
 // image, is another blob. Layers without a digest contradict nothing.
 //
 // With mode=min it is told which images the build used, but not for what. The
-// answer has all of them, at most 8, without a number of layers: the base is the
-// one whose layers the image begins with. The answer is empty where the provenance
+// answer has all of them, at most 8, without a number of layers: if one of them is
+// the base, the image begins with its layers. The answer is empty where the provenance
 // says nothing of it. An error is an attestation that is no provenance, or longer
 // than 16 MiB.
 func ProvenanceFrom(attestation []byte, layers []footprint.Layer) ([]From, error) {
@@ -50,9 +53,9 @@ func ProvenanceFrom(attestation []byte, layers []footprint.Layer) ([]From, error
 		return nil, nil
 	}
 	if root == nil {
-		return []From{{Reference: "scratch"}}, nil
+		return []From{{Reference: "scratch", Certain: true}}, nil
 	}
-	from := From{Layers: b.brought(root.ID+":0", layers)}
+	from := From{Layers: b.brought(root.ID+":0", layers), Certain: true}
 	var source struct {
 		Identifier string `json:"identifier"`
 	}
@@ -97,7 +100,7 @@ func (b *provenance) fromMaterials(materials []material) []From {
 		if digest := m.Digest["sha256"]; digest != "" && !strings.Contains(name, "@") {
 			name += "@sha256:" + digest
 		}
-		found = append(found, From{Reference: name, Layers: -1})
+		found = append(found, From{name, -1, false})
 	}
 	return found
 }

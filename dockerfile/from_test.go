@@ -54,12 +54,12 @@ func TestProvenanceFrom(t *testing.T) {
 	t.Parallel()
 	alpine := "alpine:3.22@sha256:dab241f587e99147be5fa632f1639fce1acc5d67f39a15febb02626ad1024afa"
 	for folder, want := range map[string][]From{
-		"stages":      {{alpine, 1}},
-		"stages-v0.2": {{alpine, 1}},
-		"stages-min":  {{alpine, -1}},
-		"onbuild":     {{"acme/onbuild:1@sha256:", 2}},
-		"scratch":     {{"scratch", 0}},
-		"siblings":    {{alpine, 1}},
+		"stages":      {{alpine, 1, true}},
+		"stages-v0.2": {{alpine, 1, true}},
+		"stages-min":  {{alpine, -1, false}},
+		"onbuild":     {{"acme/onbuild:1@sha256:", 2, true}},
+		"scratch":     {{"scratch", 0, true}},
+		"siblings":    {{alpine, 1, true}},
 	} {
 		attestation, layers := readBuilt(t, folder, "")
 		got, err := ProvenanceFrom(attestation, layers)
@@ -67,7 +67,7 @@ func TestProvenanceFrom(t *testing.T) {
 			t.Fatalf("%s: %v, %v", folder, got, err)
 		}
 		for i := range got {
-			if !strings.HasPrefix(got[i].Reference, want[i].Reference) || got[i].Layers != want[i].Layers {
+			if !strings.HasPrefix(got[i].Reference, want[i].Reference) || got[i].Layers != want[i].Layers || got[i].Certain != want[i].Certain {
 				t.Errorf("%s: %v, want %v", folder, got, want)
 			}
 		}
@@ -117,8 +117,8 @@ const (
 // that no builder writes.
 func TestProvenanceFromSteps(t *testing.T) {
 	t.Parallel()
-	x := []From{{"x:1@sha256:ab", -1}}
-	scratch := []From{{"scratch", 0}}
+	x := []From{{"x:1@sha256:ab", -1, true}}
+	scratch := []From{{"scratch", 0, true}}
 	for name, tc := range map[string]struct {
 		steps string
 		want  []From
@@ -143,7 +143,7 @@ func TestProvenanceFromSteps(t *testing.T) {
 		"a difference":           {`{"id": "a", "inputs": ["s:0"], "op": {"Op": {"diff": {"lower": {}, "upper": {}}}}}`, nil},
 		"a folder":               {`{"id": "a", "op": {"Op": {"source": {"identifier": "local://context"}}}}`, nil},
 		"no source":              {`{"id": "a", "op": {"Op": {"source": 5}}}`, nil},
-		"a layout that was here": {`{"id": "a", "op": {"Op": {"source": {"identifier": "oci-layout://x@sha256:ab"}}}}`, []From{{"", -1}}},
+		"a layout that was here": {`{"id": "a", "op": {"Op": {"source": {"identifier": "oci-layout://x@sha256:ab"}}}}`, []From{{"", -1, true}}},
 	} {
 		got, err := ProvenanceFrom(builtBy(sourceStep+", "+`{"id": "o", "op": {"Op": {"source": {"identifier": "docker-image://other"}}}}`+", "+tc.steps+", "+lastStep, ""), nil)
 		if diff := cmp.Diff(tc.want, got); diff != "" || err != nil {
@@ -191,7 +191,7 @@ func TestImagesAmongMaterials(t *testing.T) {
 		got, err := ProvenanceFrom([]byte(text+"]"+end), nil)
 		want := []From{}
 		for _, name := range []string{"alpine:3.22@sha256:22", "ghcr.io/acme/base+x:1@sha256:33", "ghcr.io/acme/bare@sha256:55"} {
-			want = append(want, From{name, -1})
+			want = append(want, From{name, -1, false})
 		}
 		// The name of the frontend has its digest behind it.
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -118,9 +119,19 @@ func (m *measurer) baseNamed(ctx context.Context, img *source.Image, ref, foundB
 		n++
 	}
 	if n == 0 || n < len(base) {
-		return nil, fmt.Errorf("it was not built from %s as that is now (%d of its %d layers are there); rebuild it, or name the base by digest", name, n, len(base))
+		return nil, &otherBaseError{name, n, len(base)}
 	}
 	return &boundary{foundBy, name, n, base}, nil
+}
+
+// otherBaseError says that an image does not begin with the layers of another.
+type otherBaseError struct {
+	name      string
+	there, of int
+}
+
+func (e *otherBaseError) Error() string {
+	return fmt.Sprintf("it was not built from %s as that is now (%d of its %d layers are there); rebuild it, or name the base by digest", e.name, e.there, e.of)
 }
 
 // baseByProvenance asks what the builder attached to the image. Where it names
@@ -155,7 +166,10 @@ func (m *measurer) baseByProvenance(ctx context.Context, img *source.Image) (*bo
 			continue
 		}
 		found, err := m.baseNamed(ctx, img, ref, foundBy)
+		var other *otherBaseError
 		switch {
+		case errors.As(err, &other) && !c.Certain:
+			failed = cmp.Or(failed, errNoneOfThem)
 		case err != nil:
 			failed = err
 		case best == nil || found.layers > best.layers:
@@ -164,6 +178,10 @@ func (m *measurer) baseByProvenance(ctx context.Context, img *source.Image) (*bo
 	}
 	return best, failed
 }
+
+// errNoneOfThem is what is known of an image whose provenance has mode=min, if
+// its base was no image, or is one that was left out.
+var errNoneOfThem = errors.New("its provenance names the images that the build used, and it begins with the layers of none; name its base, which may be scratch, or build with provenance in mode=max")
 
 // baseByAnnotation opens what the image's annotations name.
 func (m *measurer) baseByAnnotation(ctx context.Context, img *source.Image) (*boundary, error) {

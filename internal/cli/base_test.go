@@ -177,8 +177,9 @@ func TestBaseThatProvenanceOnlyNames(t *testing.T) {
 		{[]string{"ab@1", "a@1"}, "/ab:1 by provenance, 2 of 3", ""},
 		{[]string{"a@1", "other@1"}, "/a:1 by provenance, 1 of 3", ""},
 		// Somebody who should know was not right: that is worth a word.
-		{[]string{"other@1"}, "no base", "it was not built from " + reg.host + "/other:1 as that is now"},
-		{[]string{"ac@1"}, "no base", "(1 of its 2 layers are there)"},
+		{[]string{"other@1"}, "no base", "it begins with the layers of none; name its base, which may be scratch"},
+		{[]string{"ac@1"}, "no base", "it begins with the layers of none"},
+		{[]string{"gone@1", "ac@1"}, "no base", "opening " + reg.host + "/gone:1 (named by provenance): "},
 		{[]string{"gone@1"}, "no base", "opening " + reg.host + "/gone:1 (named by provenance): "},
 		{nil, "no base", ""},
 	} {
@@ -311,6 +312,27 @@ func TestBaseInTheSameEngine(t *testing.T) {
 		})
 		if n != tc.asked {
 			t.Errorf("%s: %d requests", from, n)
+		}
+	}
+}
+
+// TestBaseThatWasMoved has a certain base whose layers nothing tells.
+func TestBaseThatWasMoved(t *testing.T) {
+	t.Parallel()
+	reg := newCounted(t)
+	a, b := layer{"RUN a", map[string]string{"a": "1"}}, layer{"RUN b", map[string]string{"b": "1"}}
+	app := image(t, a, b)
+	base, digest := pushed(t, reg.host+"/base:1", image(t, a))
+	pushed(t, base, image(t, a, layer{"RUN c", map[string]string{"c": "1"}}))
+	for ref, want := range map[string]string{
+		base:                "no base",
+		base + "@" + digest: "/base:1 by provenance, 1 of 2",
+	} {
+		statement := strings.ReplaceAll(maxProvenance(t, ref, app, 1), `"step0:0"`, `"step9:0"`)
+		statement = strings.Replace(statement, `"inputs":["step9:0"]`, `"inputs":["step0:0"]`, 1)
+		s := tell(t, nil, withProvenance(t, reg.host+"/web:1", app, statement))
+		if notes := strings.Join(s.Notes, ""); !strings.Contains(s.String(), want) || (want == "no base") != strings.Contains(notes, "(1 of its 2 layers are there)") {
+			t.Errorf("%s: %s, %s", ref, s, notes)
 		}
 	}
 }

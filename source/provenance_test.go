@@ -1,7 +1,11 @@
 package source
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
+	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -10,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/moby/moby/client"
 )
 
 const builtImages = "../testdata/provenance"
@@ -317,4 +322,89 @@ func TestProvenanceOfEngines(t *testing.T) {
 		}
 		img.Close()
 	}
+}
+
+// TestProvenanceOfRealEngines loads an image with an attestation into those
+// engines whose store keeps one. See TestRealEngines.
+func TestProvenanceOfRealEngines(t *testing.T) {
+	t.Parallel()
+	hosts := os.Getenv("IMAGE_BUDGET_TEST_ENGINES")
+	if hosts == "" {
+		if os.Getenv("IMAGE_BUDGET_REQUIRE_ENGINES") != "" {
+			t.Fatal("IMAGE_BUDGET_TEST_ENGINES is not set, and this run must not skip")
+		}
+		t.Skip("no engine: set IMAGE_BUDGET_TEST_ENGINES to their addresses, as in unix:///a.sock,unix:///b.sock; each must hold ib/mixed:1")
+	}
+	statement := []byte(`{"predicateType":"https://slsa.dev/provenance/v1","predicate":{"buildDefinition":{}}}`)
+	const tag = "ib/attested:test"
+	for _, host := range strings.Split(hosts, ",") {
+		t.Run(host, func(t *testing.T) {
+			o := New(Config{Engine: Engine{Host: host}})
+			img, err := o.Open(t.Context(), "docker-daemon:ib/mixed:1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer img.Close()
+			if raw, err := img.Provenance(t.Context()); raw != nil || err != nil {
+				t.Errorf("an image without: %d bytes, %v", len(raw), err)
+			}
+			if !img.HasProvenance() {
+				return // no containerd store
+			}
+			api, err := dialEngine(Engine{}, host, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer api.Close()
+			loaded, err := api.ImageLoad(t.Context(), bytes.NewReader(archiveOf(t, itemsOf(loadable(t, statement, tag))...)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = io.Copy(io.Discard, loaded)
+			if err := errors.Join(err, loaded.Close()); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() {
+				if _, err := api.ImageRemove(context.Background(), tag, client.ImageRemoveOptions{}); err != nil {
+					t.Error(err)
+				}
+			})
+			for _, platform := range []string{"", "linux/amd64"} {
+				one, err := New(Config{Engine: Engine{Host: host}, Platform: platform}).Open(t.Context(), "docker-daemon:"+tag)
+				if err != nil {
+					t.Fatal(err)
+				}
+				raw, err := one.Provenance(t.Context())
+				if err != nil || string(raw) != string(statement) {
+					t.Errorf("platform %q: %q, %v", platform, raw, err)
+				}
+				if err := one.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+}
+
+// loadable is a layout with an image and its attestation in an index of that
+// name.
+func loadable(t testing.TB, statement []byte, tag string) map[string][]byte {
+	files := attestedFixture(t, func(_, m object) {
+		// Engines want all that a manifest names.
+		m["layers"] = m["layers"].([]any)[1:]
+		m["mediaType"] = "application/vnd.oci.image.manifest.v1+json"
+	}, statement)
+	files[blobPath([]byte("{}"))] = []byte("{}")
+	var index struct{ Manifests []map[string]any }
+	if err := json.Unmarshal(files["index.json"], &index); err != nil {
+		t.Fatal(err)
+	}
+	index.Manifests[0]["platform"] = object{"os": "linux", "architecture": "amd64"}
+	const mediaType = "application/vnd.oci.image.index.v1+json"
+	inner := toJSON(t, object{"schemaVersion": 2, "mediaType": mediaType, "manifests": index.Manifests})
+	files[blobPath(inner)] = inner
+	d := descriptor(mediaType, inner)
+	d["annotations"] = object{"io.containerd.image.name": "docker.io/" + tag}
+	files["index.json"] = toJSON(t, object{"schemaVersion": 2, "manifests": []any{d}})
+	return files
 }

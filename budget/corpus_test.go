@@ -80,6 +80,9 @@ func describe(f *File) string {
 	for _, img := range f.Images {
 		p("image %s at %s: ref %q base %q implied %v", img.ID, img.Pos, img.Ref, img.Base, img.Implied)
 		p("  needs files %v, compressed %v, patterns %q", img.NeedsFiles(), img.NeedsCompressed(), img.Patterns())
+		if img.NeedsRelease() {
+			p("  needs the last release")
+		}
 		if b := img.Build; b != nil {
 			p("  build %q %q %q %q", b.Context, b.Dockerfile, b.Target, b.Platforms)
 			for _, values := range []struct {
@@ -112,7 +115,14 @@ func describe(f *File) string {
 			if b.Warn != nil {
 				p("  %s.warn %d at %s", name, b.Warn.Value, b.Warn.Pos)
 			}
-			if g := b.Growth; g != nil {
+			for _, growth := range []struct {
+				name string
+				*Growth
+			}{{".growth", b.Growth}, {".growth.since-release", b.SinceRelease}} {
+				g := growth.Growth
+				if g == nil {
+					continue
+				}
 				text := ""
 				if g.Percent != nil {
 					text += fmt.Sprintf(" %s (%d)", *g.Percent, *g.Percent)
@@ -120,7 +130,7 @@ func describe(f *File) string {
 				if g.Amount != nil {
 					text += fmt.Sprintf(" %d", *g.Amount)
 				}
-				p("  %s.growth%s at %s", name, text, g.Pos)
+				p("  %s%s%s at %s", name, growth.name, text, g.Pos)
 			}
 		}
 		for _, l := range img.Limits {

@@ -25,6 +25,15 @@ type Input struct {
 	// Reason says in words why a baseline is not comparable, such as "it is
 	// of linux/arm64"; it may be "".
 	Reason string
+	// Release is the image of the last release, for the limits that
+	// [Image.NeedsRelease] is about; ReleaseState and ReleaseReason say of it
+	// what State and Reason say of the baseline, and a reason may also say why
+	// there is none. It wants to be aligned with Head as Base is.
+	Release       *footprint.Image
+	ReleaseState  BaselineState
+	ReleaseReason string
+	// ReleaseTag is what the release is called, "" if unknown.
+	ReleaseTag string
 	// Now decides which waivers have expired.
 	Now time.Time
 }
@@ -34,16 +43,19 @@ func (img Image) Evaluate(in Input) Verdict {
 	if in.Head == nil {
 		in.Head = &footprint.Image{}
 	}
-	if in.State == "" {
-		in.State = BaselineNone
-		if in.Base != nil {
-			in.State = BaselineFound
-		}
-	}
-	if in.State != BaselineFound {
-		in.Base = nil
-	}
 	e := &evaluation{img: img, in: in}
+	e.baseline = comparison{
+		noun: "the baseline", none: "there is no baseline yet", img: in.Base, state: in.State, reason: in.Reason,
+	}.settled()
+	e.release = comparison{
+		noun: "the last release", none: "there is no release to compare with", img: in.Release, state: in.ReleaseState, reason: in.ReleaseReason,
+	}.settled()
+	if e.tag = clip(in.ReleaseTag); e.tag != "" {
+		e.release.noun = "the release " + e.tag
+	}
+	if e.release.reason != "" && e.release.state == BaselineNone {
+		e.release.none += ": " + e.release.reason
+	}
 	e.metrics()
 	e.paths()
 	e.packages()
@@ -63,10 +75,76 @@ func (img Image) Evaluate(in Input) Verdict {
 }
 
 type evaluation struct {
-	img    Image
-	in     Input
-	checks []Check
-	notes  []string
+	img               Image
+	in                Input
+	baseline, release comparison
+	tag               string // of the release
+	checks            []Check
+	notes             []string
+}
+
+// comparison is an older image that growth is judged against, with what is
+// said where it cannot be.
+type comparison struct {
+	noun, none string
+	img        *footprint.Image // nil unless state is BaselineFound
+	state      BaselineState
+	reason     string
+}
+
+func (c comparison) settled() comparison {
+	if c.state == "" {
+		c.state = BaselineNone
+		if c.img != nil {
+			c.state = BaselineFound
+		}
+	}
+	if c.state != BaselineFound {
+		c.img = nil
+	}
+	return c
+}
+
+// missing says why there is nothing to compare with, "" if there is, and
+// whether the user can change that.
+func (c comparison) missing() (reason string, blind bool) {
+	switch {
+	case c.img != nil:
+		return "", false
+	case c.state == BaselineNotComparable:
+		return c.notComparable(), true
+	}
+	return c.none, false
+}
+
+func (c comparison) notComparable() string {
+	if c.reason == "" {
+		return c.noun + " cannot be compared with this image"
+	}
+	return c.noun + " cannot be compared with this image: " + c.reason
+}
+
+// metrics are those of the image or of its own layers, nil where not known.
+func (c comparison) metrics(scope Scope) *footprint.Metrics {
+	switch {
+	case c.img == nil:
+		return nil
+	case scope == ScopeOwn:
+		return c.img.Own
+	}
+	return &c.img.Metrics
+}
+
+// sinceRelease ends the name of a limit on the growth since the last release.
+const sinceRelease = "growth.since-release"
+
+// past is a figure of an older image, or why there is none.
+type past struct {
+	value *int64
+	// missing says why there is nothing to compare with; blind whether the
+	// user can change that.
+	missing string
+	blind   bool
 }
 
 // figure is one number that limits are put on, with its baseline.
@@ -80,11 +158,7 @@ type figure struct {
 	value   int64
 	missing string // why there is no value, and what to do
 
-	base *int64
-	// noBase says why there is nothing to compare with; blind whether the
-	// user can change that.
-	noBase string
-	blind  bool
+	base, release past
 }
 
 func (e *evaluation) metrics() {
@@ -92,20 +166,13 @@ func (e *evaluation) metrics() {
 	if e.img.Implied {
 		limits = e.impliedLimit()
 	}
-	var base *footprint.Metrics
-	if e.in.Base != nil {
-		base = &e.in.Base.Metrics
-	}
 	for _, l := range limits {
 		f := figure{name: "limits." + string(l.Metric), subject: string(l.Metric), scope: ScopeImage, metric: l.Metric}
-		e.bounds(e.measured(f, &e.in.Head.Metrics, base), l.Bounds)
-	}
-	if e.in.Base != nil {
-		base = e.in.Base.Own
+		e.bounds(e.measured(f, &e.in.Head.Metrics), l.Bounds)
 	}
 	for _, l := range e.img.Own {
 		f := figure{name: "own." + string(l.Metric), subject: "own " + string(l.Metric), scope: ScopeOwn, metric: l.Metric}
-		e.bounds(e.measured(f, e.in.Head.Own, base), l.Bounds)
+		e.bounds(e.measured(f, e.in.Head.Own), l.Bounds)
 	}
 }
 
@@ -113,12 +180,10 @@ func (e *evaluation) metrics() {
 // be compared by, else the first that the image has a figure for.
 func (e *evaluation) impliedLimit() []Limit {
 	limits := e.img.Limits
-	if e.in.Base != nil {
-		for i, l := range limits {
-			f := e.measured(figure{metric: l.Metric}, &e.in.Head.Metrics, &e.in.Base.Metrics)
-			if f.missing == "" && f.base != nil {
-				return limits[i : i+1]
-			}
+	for i, l := range limits {
+		f := e.measured(figure{metric: l.Metric}, &e.in.Head.Metrics)
+		if f.missing == "" && f.base.value != nil {
+			return limits[i : i+1]
 		}
 	}
 	for i, l := range limits {
@@ -129,9 +194,9 @@ func (e *evaluation) impliedLimit() []Limit {
 	return limits[:1]
 }
 
-// measured fills in the figure and its baseline. The metrics of own layers are
-// nil where the base is not known.
-func (e *evaluation) measured(f figure, head, base *footprint.Metrics) figure {
+// measured fills in the figure and those that it is compared with. The metrics
+// of own layers are nil where the base is not known.
+func (e *evaluation) measured(f figure, head *footprint.Metrics) figure {
 	f.unit = UnitBytes
 	if f.metric.IsCount() {
 		f.unit = UnitCount
@@ -143,33 +208,36 @@ func (e *evaluation) measured(f figure, head, base *footprint.Metrics) figure {
 	} else {
 		f.missing = e.whyMissing(f.metric)
 	}
-	f.noBase, f.blind = e.whyNoBase()
-	if f.noBase != "" || head == nil {
-		return f
-	}
-	if base == nil {
-		f.noBase, f.blind = "the baseline does not know its base image; store it again", true
-		return f
-	}
-	v, ok := base.Value(f.metric)
-	switch {
-	case !ok:
-		f.noBase, f.blind = fmt.Sprintf("the baseline holds no %s; store it again", f.metric), true
-	case f.metric == footprint.Compressed && f.missing == "" && !footprint.SameMethod(e.in.Base, e.in.Head, f.scope == ScopeOwn):
-		f.noBase, f.blind = e.otherMethod(f.scope), true
-	default:
-		f.base = &v
-	}
+	f.base, f.release = e.pastOf(f, e.baseline), e.pastOf(f, e.release)
 	return f
 }
 
-// otherMethod says why the compressed bytes do not compare.
-func (e *evaluation) otherMethod(scope Scope) string {
-	now, then := method(e.in.Head, scope), method(e.in.Base, scope)
-	if now == then {
-		return fmt.Sprintf("the layers that differ from the baseline were not all measured by one method: compressed bytes are %s, here and in the baseline; store it from the same kind of source", now)
+// pastOf finds what a figure was in an older image.
+func (e *evaluation) pastOf(f figure, c comparison) past {
+	if reason, blind := c.missing(); reason != "" {
+		return past{missing: reason, blind: blind}
 	}
-	return fmt.Sprintf("the baseline was measured by another method: its compressed bytes are %s, these are %s; store it from the same kind of source", then, now)
+	old := c.metrics(f.scope)
+	if old == nil {
+		return past{missing: fmt.Sprintf("%s does not know its base image; store it again", c.noun), blind: true}
+	}
+	v, ok := old.Value(f.metric)
+	switch {
+	case !ok:
+		return past{missing: fmt.Sprintf("%s holds no %s; store it again", c.noun, f.metric), blind: true}
+	case f.metric == footprint.Compressed && f.missing == "" && !footprint.SameMethod(c.img, e.in.Head, f.scope == ScopeOwn):
+		return past{missing: e.otherMethod(c, f.scope), blind: true}
+	}
+	return past{value: &v}
+}
+
+// otherMethod says why the compressed bytes do not compare.
+func (e *evaluation) otherMethod(c comparison, scope Scope) string {
+	now, then := method(e.in.Head, scope), method(c.img, scope)
+	if now == then {
+		return fmt.Sprintf("the layers that differ from %s were not all measured by one method: compressed bytes are %s, here and in %s; store it from the same kind of source", c.noun, now, c.noun)
+	}
+	return fmt.Sprintf("%s was measured by another method: its compressed bytes are %s, these are %s; store it from the same kind of source", c.noun, then, now)
 }
 
 // method says where the compressed bytes of an image, or of its own layers,
@@ -204,31 +272,11 @@ func (e *evaluation) whyMissing(m footprint.Metric) string {
 		return "the source holds no compressed layers and no estimate was made"
 	case m != footprint.Update:
 		return "no layer was read"
-	case e.in.State == BaselineNone:
-		return "there is no baseline yet"
-	case e.in.State == BaselineNotComparable:
-		return e.notComparable()
+	}
+	if reason, _ := e.baseline.missing(); reason != "" {
+		return reason
 	}
 	return "the compressed bytes of some layers are not known"
-}
-
-func (e *evaluation) whyNoBase() (reason string, blind bool) {
-	switch e.in.State {
-	case BaselineFound:
-		if e.in.Base != nil {
-			return "", false
-		}
-	case BaselineNotComparable:
-		return e.notComparable(), true
-	}
-	return "there is no baseline yet", false
-}
-
-func (e *evaluation) notComparable() string {
-	if e.in.Reason == "" {
-		return "the baseline cannot be compared with this image"
-	}
-	return "the baseline cannot be compared with this image: " + e.in.Reason
 }
 
 func (e *evaluation) paths() {
@@ -239,21 +287,25 @@ func (e *evaluation) paths() {
 		} else {
 			f.missing = "no layer was read"
 		}
-		f.noBase, f.blind = e.whyNoBase()
-		if f.noBase == "" {
-			sum := pathSize(e.in.Base, p.Pattern)
-			switch {
-			case sum != nil:
-				value := int64(sum.Bytes)
-				f.base = &value
-			case e.in.Base.Metrics.Has&footprint.HasFiles == 0:
-				f.noBase, f.blind = "no layer of the baseline was read; store it again", true
-			default:
-				f.noBase = "the baseline was stored before this path was in the budget file; the next one will have it"
-			}
-		}
+		f.base, f.release = pastPath(p.Pattern, e.baseline), pastPath(p.Pattern, e.release)
 		e.bounds(f, p.Bounds)
 	}
+}
+
+// pastPath finds what a pattern weighed in an older image.
+func pastPath(pattern string, c comparison) past {
+	if reason, blind := c.missing(); reason != "" {
+		return past{missing: reason, blind: blind}
+	}
+	sum := pathSize(c.img, pattern)
+	switch {
+	case sum != nil:
+		value := int64(sum.Bytes)
+		return past{value: &value}
+	case c.img.Metrics.Has&footprint.HasFiles == 0:
+		return past{missing: fmt.Sprintf("no layer of %s was read; store it again", c.noun), blind: true}
+	}
+	return past{missing: c.noun + " was stored before this path was in the budget file; the next one will have it"}
 }
 
 func pathSize(img *footprint.Image, pattern string) *footprint.PathSize {
@@ -274,14 +326,17 @@ func (e *evaluation) bounds(f figure, b Bounds) {
 		e.checks = append(e.checks, e.bound(f, KindWarn, *b.Warn))
 	}
 	if b.Growth != nil {
-		e.checks = append(e.checks, e.growth(f, *b.Growth))
+		e.checks = append(e.checks, e.growth(f, KindGrowth, *b.Growth, f.base))
+	}
+	if b.SinceRelease != nil {
+		e.checks = append(e.checks, e.growth(f, KindSinceRelease, *b.SinceRelease, f.release))
 	}
 }
 
 func (f figure) check(kind Kind, pos Pos) Check {
 	return Check{
 		Limit: f.name + "." + string(kind), Subject: f.subject, Kind: kind, Metric: f.metric, Scope: f.scope,
-		Unit: f.unit, Base: f.base, Status: Pass, Pos: pos,
+		Unit: f.unit, Base: f.base.value, Status: Pass, Pos: pos,
 	}
 }
 
@@ -292,7 +347,7 @@ func (e *evaluation) bound(f figure, kind Kind, b Bound) Check {
 	if f.missing != "" {
 		c.Status = NotMeasured
 		// Before the first baseline there is nothing that a host could hold.
-		c.Blind = f.metric != footprint.Update || e.in.State != BaselineNone
+		c.Blind = f.metric != footprint.Update || e.baseline.state != BaselineNone
 		c.Message = fmt.Sprintf("%s was not measured: %s", f.subject, f.missing)
 		return c
 	}
@@ -317,30 +372,41 @@ func (e *evaluation) bound(f figure, kind Kind, b Bound) Check {
 	return c
 }
 
-func (e *evaluation) growth(f figure, g Growth) Check {
-	c := f.check(KindGrowth, g.Pos)
+// growth judges the gain over an older image.
+func (e *evaluation) growth(f figure, kind Kind, g Growth, old past) Check {
+	c := f.check(kind, g.Pos)
 	c.Rule = "growth " + g.text(f.unit)
-	if f.missing != "" || f.base == nil {
+	since := ""
+	if kind == KindSinceRelease {
+		c.Limit, c.Base, c.Release = f.name+"."+sinceRelease, old.value, e.tag
+		since = " since the last release"
+		c.Rule = g.text(f.unit) + since
+		if e.tag != "" {
+			since = " since " + e.tag
+			c.Rule = g.text(f.unit) + since
+		}
+	}
+	if f.missing != "" || old.value == nil {
 		c.Status, c.Base = NotMeasured, nil
-		reason := f.noBase
-		c.Blind = f.blind
+		reason := old.missing
+		c.Blind = old.blind
 		if f.missing != "" {
 			reason, c.Blind = f.missing, true
 		}
-		c.Message = fmt.Sprintf("growth of %s was not judged: %s", f.subject, reason)
+		c.Message = fmt.Sprintf("growth of %s%s was not judged: %s", f.subject, since, reason)
 		return c
 	}
-	c.Actual, c.Allowed = difference(f.value, *f.base), g.allowed(*f.base)
+	c.Actual, c.Allowed = difference(f.value, *old.value), g.allowed(*old.value)
 	c.Headroom = difference(c.Allowed, c.Actual)
-	before, after := apart(f.unit, *f.base, f.value)
+	before, after := apart(f.unit, *old.value, f.value)
 	change := ""
 	switch {
 	case c.Actual == 0:
-		change = fmt.Sprintf("%s is unchanged at %s", f.subject, after)
+		change = fmt.Sprintf("%s is unchanged%s at %s", f.subject, since, after)
 	case c.Actual < 0:
-		change = fmt.Sprintf("%s shrank by %s (%s → %s)", f.subject, amount(f.unit, difference(0, c.Actual)), before, after)
+		change = fmt.Sprintf("%s shrank by %s%s (%s → %s)", f.subject, amount(f.unit, difference(0, c.Actual)), since, before, after)
 	default:
-		change = fmt.Sprintf("%s grew by %s (%s → %s)", f.subject, amount(f.unit, c.Actual), before, after)
+		change = fmt.Sprintf("%s grew by %s%s (%s → %s)", f.subject, amount(f.unit, c.Actual), since, before, after)
 	}
 	if c.Headroom >= 0 {
 		c.Message = change + fmt.Sprintf(", within %s", c.Rule)

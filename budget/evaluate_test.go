@@ -547,3 +547,89 @@ func TestNeeds(t *testing.T) {
 		}
 	}
 }
+
+// TestSinceRelease: growth since the last release is judged apart from that
+// over the baseline, by the same rules.
+func TestSinceRelease(t *testing.T) {
+	t.Parallel()
+	const mb = 1_000_000
+	const limits = "limits: {compressed: {growth: {percent: 5%, since-release: 20%}}}"
+	head, base := measured(130*mb, 0), measured(128*mb, 0)
+	arm := func() *footprint.Image { return estimated(measured(100*mb, 0), "gzip 6") }
+	for name, c := range map[string]struct {
+		limits  string
+		in      Input
+		status  Status
+		blind   bool
+		message string
+	}{
+		"within": {limits, Input{Release: measured(110*mb, 0), ReleaseTag: "v1.2.0"}, Pass, false,
+			"compressed grew by 20.0 MB since v1.2.0 (110.0 MB → 130.0 MB), within 20% since v1.2.0 (2.0 MB left)"},
+		"creep": {limits, Input{Release: measured(100*mb, 0), ReleaseTag: "v1.2.0"}, Fail, false,
+			"compressed grew by 30.0 MB since v1.2.0 (100.0 MB → 130.0 MB), 10.0 MB more than the 20.0 MB that 20% since v1.2.0 allows; bring it back, or raise images.web.limits.compressed.growth.since-release (.image-budget.yml:5)"},
+		"no tag": {limits, Input{Release: measured(130*mb, 0)}, Pass, false,
+			"compressed is unchanged since the last release at 130.0 MB, within 20% since the last release"},
+		"shrunk": {limits, Input{Release: measured(140*mb, 0)}, Pass, false,
+			"compressed shrank by 10.0 MB since the last release (140.0 MB → 130.0 MB), within 20% since the last release"},
+		"no release": {limits, Input{}, NotMeasured, false,
+			"growth of compressed since the last release was not judged: there is no release to compare with"},
+		"no release, and why": {limits, Input{ReleaseState: BaselineNone, ReleaseReason: "no tag is above this commit"}, NotMeasured, false,
+			"growth of compressed since the last release was not judged: there is no release to compare with: no tag is above this commit"},
+		"of another platform": {limits, Input{Release: measured(1, 0), ReleaseState: BaselineNotComparable, ReleaseReason: "it is of linux/arm64", ReleaseTag: "v1"}, NotMeasured, true,
+			"growth of compressed since v1 was not judged: the release v1 cannot be compared with this image: it is of linux/arm64"},
+		"by another method": {limits, Input{Release: arm(), ReleaseTag: "v1"}, NotMeasured, true,
+			"growth of compressed since v1 was not judged: the release v1 was measured by another method: its compressed bytes are estimated by gzip 6, these are read from the blobs; store it from the same kind of source"},
+		"own unknown": {"own: {compressed: {growth: {since-release: 1MB}}}", Input{Release: measured(1, 0), ReleaseTag: "v1"}, NotMeasured, true,
+			"growth of own compressed since v1 was not judged: the release v1 does not know its base image; store it again"},
+		"path": {"paths: {/app/**: {growth: {since-release: 1MB}}}", Input{Release: &footprint.Image{Paths: []footprint.PathSize{{Pattern: "/app/**", Bytes: mb}}}, ReleaseTag: "v1"}, Fail, false,
+			"/app/** grew by 2.0 MB since v1 (1.0 MB → 3.0 MB), 1.0 MB more than the 1.0 MB that 1.0 MB since v1 allows; bring it back, or raise images.web.paths./app/**.growth.since-release (.image-budget.yml:5)"},
+		"a new path": {"paths: {/app/**: {growth: {since-release: 1MB}}}", Input{Release: measured(1, 0), ReleaseTag: "v1"}, NotMeasured, false,
+			"growth of /app/** since v1 was not judged: the release v1 was stored before this path was in the budget file; the next one will have it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c.in.Head, c.in.Base = clone(head), base
+			c.in.Head.Own = &footprint.Metrics{Compressed: mb, Layers: 1, Has: footprint.HasCompressed}
+			c.in.Head.Paths = []footprint.PathSize{{Pattern: "/app/**", Bytes: 3 * mb}}
+			v := judged(t, c.limits, c.in)
+			got := v.Checks[len(v.Checks)-1]
+			if got.Kind != KindSinceRelease || got.Status != c.status || got.Blind != c.blind || got.Message != c.message || got.Release != c.in.ReleaseTag {
+				t.Errorf("got  %s, blind %v, %q: %s\nwant %s, blind %v: %s", got.Status, got.Blind, got.Release, got.Message, c.status, c.blind, c.message)
+			}
+			if !strings.HasSuffix(got.Limit, ".growth.since-release") {
+				t.Errorf("limit %s", got.Limit)
+			}
+			if (got.Base == nil) != (c.status == NotMeasured) {
+				t.Errorf("base %v", got.Base)
+			}
+			// What is judged against the baseline does not see the release.
+			if first := v.Checks[0]; len(v.Checks) == 2 && (first.Status != Pass || first.Kind != KindGrowth || *first.Base != 128*mb || first.Release != "") {
+				t.Errorf("the growth over the baseline: %+v", first)
+			}
+		})
+	}
+}
+
+func clone(img *footprint.Image) *footprint.Image {
+	out := *img
+	return &out
+}
+
+// TestSinceReleaseIsBounded: a tag may be as long as git lets it.
+func TestSinceReleaseIsBounded(t *testing.T) {
+	t.Parallel()
+	in := Input{Head: measured(1, 0), Release: measured(1, 0), ReleaseTag: strings.Repeat("ü", 500)}
+	c := judged(t, "limits: {compressed: {growth: {since-release: 5%}}}", in).Checks[0]
+	if n := len([]rune(c.Release)); n != 40 || len([]rune(c.Rule)) > 60 {
+		t.Errorf("%d characters, %s", n, c.Rule)
+	}
+}
+
+func TestSinceReleaseIsWaived(t *testing.T) {
+	t.Parallel()
+	v := judged(t, "limits: {compressed: {growth: {since-release: 5%}}}\n    waivers: [{limit: limits.compressed.growth.since-release, until: 2026-12-31, reason: a new model}]",
+		Input{Head: measured(2, 0), Release: measured(1, 0)})
+	if c := v.Checks[0]; v.Status != Pass || c.Status != Waived || c.Waiver == nil {
+		t.Errorf("%s, %+v", v.Status, c)
+	}
+}

@@ -88,10 +88,11 @@ type Bound struct {
 	Pos Pos
 }
 
-// Growth limits what an image may gain over its baseline: the larger of a
-// share and of a number is allowed. At least one of them is set.
+// Growth limits what an image may gain over an older one, its baseline or the
+// last release: the larger of a share and of a number is allowed. At least one
+// of them is set.
 type Growth struct {
-	// Percent is the share of the baseline's figure, nil if not limited.
+	// Percent is the share of the older figure, nil if not limited.
 	Percent *Percent
 	// Amount is in bytes, or in pieces for a count; nil if not limited.
 	Amount *int64
@@ -108,8 +109,9 @@ type Percent int64
 type Bounds struct {
 	// Max fails, Warn warns, when it is exceeded.
 	Max, Warn *Bound
-	// Growth is against the baseline.
-	Growth *Growth
+	// Growth is against the baseline, SinceRelease against the last release:
+	// many small gains, each within the first, add up in the second.
+	Growth, SinceRelease *Growth
 }
 
 // Limit limits one metric.
@@ -228,6 +230,22 @@ func (img Image) NeedsCompressed() bool {
 	}
 	for _, l := range img.metricLimits() {
 		if l.Metric == footprint.Compressed || l.Metric == footprint.Update {
+			return true
+		}
+	}
+	return false
+}
+
+// NeedsRelease tells whether a limit is on the growth since the last release,
+// so that [Input.Release] is needed to judge it.
+func (img Image) NeedsRelease() bool {
+	for _, l := range img.metricLimits() {
+		if l.SinceRelease != nil {
+			return true
+		}
+	}
+	for _, p := range img.Paths {
+		if p.SinceRelease != nil {
 			return true
 		}
 	}

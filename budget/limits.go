@@ -61,8 +61,7 @@ func (d *decoder) decodeBounds(n *node, what string, metric footprint.Metric) Bo
 		b.Warn = d.decodeBound(v, metric)
 	}
 	if v, ok := fields["growth"]; ok {
-		d.countLimit(v.key)
-		b.Growth = d.decodeGrowth(v, metric)
+		b.Growth, b.SinceRelease = d.decodeGrowth(v, metric)
 	}
 	if b.Max != nil && b.Warn != nil && b.Warn.Value > b.Max.Value {
 		d.fail(fields["warn"].value, "warn is the lower of the two", "warn %s is more than max %s", quote(fields["warn"].value.text), quote(fields["max"].value.text))
@@ -116,33 +115,74 @@ func (d *decoder) countOf(n *node, what string, metric footprint.Metric) (int64,
 	return value, true
 }
 
-func (d *decoder) decodeGrowth(e entry, metric footprint.Metric) *Growth {
-	g := &Growth{Pos: d.pos(e.key)}
-	n := e.value
+// decodeGrowth reads the limits on growth: one against the baseline, one
+// against the last release, or both in a mapping.
+func (d *decoder) decodeGrowth(e entry, metric footprint.Metric) (growth, sinceRelease *Growth) {
+	if e.value.kind != mapNode {
+		return d.decodeGain(e, metric), nil
+	}
+	keys := growthKeys
+	if metric.IsCount() {
+		keys = countKeys
+	}
+	pair := keys[:2]
+	fields := d.fieldsOf(e.value, "growth", keys)
+	release, hasRelease := fields["since-release"]
 	switch {
-	case n.kind == mapNode && metric.IsCount():
-		d.fail(n, "write a whole number or a percentage", "growth of %s takes no mapping", metric)
-	case n.kind == mapNode:
-		fields := d.fieldsOf(n, "growth", growthKeys)
-		percent, hasPercent := fields["percent"]
-		bytes, hasBytes := fields["bytes"]
-		if (!hasPercent || !hasBytes) && len(n.entries) > 0 {
-			d.fail(n, "write both, or `growth: 5%` or `growth: 2MB` alone", "growth needs percent and bytes here")
+	case hasRelease && release.value.kind == mapNode:
+		sinceRelease = d.decodePair(release, d.fieldsOf(release.value, "since-release", pair), pair, metric)
+	case hasRelease:
+		sinceRelease = d.decodeGain(release, metric)
+	}
+	_, hasPercent := fields[pair[0]]
+	_, hasAmount := fields[pair[1]]
+	if hasPercent || hasAmount || !hasRelease {
+		if hasRelease {
+			pair = nil // one of the two could not have been written without a mapping
 		}
-		if hasPercent {
-			g.Percent = d.percentOf(percent.value)
+		growth = d.decodePair(e, fields, pair, metric)
+	}
+	return growth, sinceRelease
+}
+
+// decodePair reads a share and a number, both of which must be exceeded. Those
+// in need may not be missing: one alone takes no mapping.
+func (d *decoder) decodePair(e entry, fields map[string]entry, need []string, metric footprint.Metric) *Growth {
+	d.countLimit(e.key)
+	g := &Growth{Pos: d.pos(e.key)}
+	missing := slices.ContainsFunc(need, func(key string) bool { _, ok := fields[key]; return !ok })
+	// An unknown key, which was said already, may be the one that is missing.
+	if missing && len(fields) > 0 && len(fields) == len(e.value.entries) {
+		name, example := e.key.text, "2MB"
+		if metric.IsCount() {
+			example = "2"
 		}
-		if hasBytes {
-			if v, ok := d.amountOf(bytes.value, "bytes", metric); ok {
-				g.Amount = &v
+		d.fail(e.value, fmt.Sprintf("write both, or `%s: 5%%` or `%s: %s` alone", name, name, example), "%s needs %s here", name, strings.Join(need, " and "))
+	}
+	if v, ok := fields["percent"]; ok {
+		g.Percent = d.percentOf(v.value)
+	}
+	for _, key := range []string{"bytes", "count"} {
+		if v, ok := fields[key]; ok {
+			if amount, ok := d.amountOf(v.value, key, metric); ok {
+				g.Amount = &amount
 			}
 		}
+	}
+	return g
+}
+
+// decodeGain reads a share or a number.
+func (d *decoder) decodeGain(e entry, metric footprint.Metric) *Growth {
+	d.countLimit(e.key)
+	g := &Growth{Pos: d.pos(e.key)}
+	switch n := e.value; {
 	case n.kind == stringNode && strings.Contains(n.text, "%"):
 		g.Percent = d.percentOf(n)
 	case n.kind == intNode && !metric.IsCount() && len(n.text) <= 3 && n.text != "0":
-		d.fail(n, didYouMean(n.text+"%"), "growth has no unit")
+		d.fail(n, didYouMean(n.text+"%"), "%s has no unit", e.key.text)
 	default:
-		if v, ok := d.amountOf(n, "growth", metric); ok {
+		if v, ok := d.amountOf(n, e.key.text, metric); ok {
 			g.Amount = &v
 		}
 	}

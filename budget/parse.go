@@ -20,7 +20,8 @@ var (
 	secretKeys = []string{"id", "src", "env"}
 	boundKeys  = []string{"max", "warn", "growth"}
 	updateKeys = []string{"max", "warn"}
-	growthKeys = []string{"percent", "bytes"}
+	growthKeys = []string{"percent", "bytes", "since-release"}
+	countKeys  = []string{"percent", "count", "since-release"}
 	waiverKeys = []string{"limit", "until", "reason"}
 	smokeKeys  = []string{"http", "command", "timeout"}
 	httpKeys   = []string{"port", "path", "body"}
@@ -124,6 +125,9 @@ func (d *decoder) fieldsOf(n *node, what string, known []string) map[string]entr
 func unknownHint(key string, known []string) string {
 	if key == "growth" && slices.Equal(known, updateKeys) {
 		return "update already is what the baseline lacks; limit it with max"
+	}
+	if key == "since-release" && slices.Equal(known, boundKeys) {
+		return "write growth: {since-release: …}"
 	}
 	if s, ok := nearest.Word(key, known); ok {
 		return didYouMean(s)
@@ -521,6 +525,9 @@ func (img Image) limitNames() []string {
 		}
 		if b.Growth != nil {
 			out = append(out, name+".growth")
+		}
+		if b.SinceRelease != nil {
+			out = append(out, name+"."+sinceRelease)
 		}
 	}
 	for _, l := range img.Limits {

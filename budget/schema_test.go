@@ -23,7 +23,7 @@ func TestSchemaKeys(t *testing.T) {
 	}
 	want := map[string][]string{
 		"file": fileKeys, "image": imageKeys, "build": buildKeys, "limits": metricNames(), "bounds": boundKeys, "countBounds": boundKeys,
-		"updateBounds": updateKeys, "growth": growthKeys, "waiver": waiverKeys, "secret": secretKeys, "smoke": smokeKeys, "http": httpKeys,
+		"updateBounds": updateKeys, "growth": growthKeys, "gain": growthKeys[:2], "countGrowth": countKeys, "countGain": countKeys[:2], "waiver": waiverKeys, "secret": secretKeys, "smoke": smokeKeys, "http": httpKeys,
 	}
 	for name, def := range doc.Defs {
 		if len(def.Properties) == 0 {

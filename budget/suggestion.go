@@ -16,6 +16,14 @@ func quote(s string) string {
 	return fmt.Sprintf("%q", s)
 }
 
+// clip shortens a name from outside to what a table can show.
+func clip(s string) string {
+	if runes := []rune(s); len(runes) > 40 {
+		return string(runes[:39]) + "…"
+	}
+	return s
+}
+
 func printable(s string) bool {
 	return strings.IndexFunc(s, unicode.IsControl) < 0
 }

@@ -71,9 +71,14 @@ const (
 	KindMax    Kind = "max"
 	KindWarn   Kind = "warn"
 	KindGrowth Kind = "growth"
+	// KindSinceRelease judges the growth since the last release.
+	KindSinceRelease Kind = "since-release"
 	// KindForbid allows none.
 	KindForbid Kind = "forbid"
 )
+
+// IsGrowth tells whether a check judges the gain over an older image.
+func (k Kind) IsGrowth() bool { return k == KindGrowth || k == KindSinceRelease }
 
 // Unit is that of the figures of a check.
 type Unit string
@@ -87,14 +92,15 @@ const (
 // Check is the judgement of one limit.
 type Check struct {
 	// Limit names it inside the image, such as limits.compressed.max,
-	// own.wasted.max, limits.compressed.growth, "paths./app/**.max",
+	// own.wasted.max, limits.compressed.growth,
+	// limits.compressed.growth.since-release, "paths./app/**.max",
 	// packages.npm:typescript and forbid./usr/bin/gcc.
 	Limit string
 	// Subject is the figure in words: "compressed", "own layers",
 	// "/app/**", "npm:typescript".
 	Subject string
 	// Rule is the limit as a person would say it: "max 120 MB", "growth 5%
-	// and 2 MB", "forbidden".
+	// and 2 MB", "20% since v1.2.0", "forbidden".
 	Rule string
 	// Kind is how it judges, Scope what it looks at.
 	Kind Kind
@@ -109,13 +115,17 @@ type Check struct {
 	Actual, Allowed int64
 	// Unit is that of Actual, Allowed, Base and Headroom.
 	Unit Unit
-	// Base is the baseline's figure, nil where there is none to compare with.
+	// Base is the baseline's figure, or that of the last release if the check
+	// is of the growth since then; nil where there is none to compare with.
 	Base *int64
+	// Release is the tag of that release, "" for all other checks and where
+	// none is known.
+	Release string
 	// Headroom is Allowed less Actual, negative if it is exceeded.
 	Headroom int64
 	// Blind is set where something that was asked for could not be judged
 	// and the user can change that. A growth limit is not blind as long as
-	// there is no baseline at all.
+	// there is no baseline, or no release, at all.
 	Blind bool
 	// Message is a sentence; of a failure, it says what to do next.
 	Message string
@@ -128,7 +138,7 @@ type Check struct {
 	Examples []string
 }
 
-// BaselineState says what is known of the baseline.
+// BaselineState says what is known of the baseline, or of the last release.
 type BaselineState string
 
 // The states.

@@ -226,7 +226,7 @@ func rule(c budget.Check, q quote) string {
 	switch {
 	case c.Kind == budget.KindForbid:
 		return "forbidden"
-	case c.Kind == budget.KindGrowth && c.Rule != "":
+	case c.Kind.IsGrowth() && c.Rule != "":
 		return q(strings.ReplaceAll(c.Rule, ".0 ", " "))
 	}
 	return string(c.Kind) + " " + amount(c, c.Allowed)

@@ -30,7 +30,7 @@ func cases(t testing.TB) map[string]*report.Report {
 		"over": rich(t), "inspect": inspect, "diff": diff, "fine": fine(t), "shrunk": shrunk(t), "no-baseline": noBaseline(t), "manifest-only": manifestOnly(t),
 		"not-comparable": notComparable(t), "waived": waived(t), "estimated": estimated(t), "no-budget": noBudget(t), "many-images": many(t, 200), "platforms": platforms(t),
 		"unmeasured": unmeasured(fine(t), refused), "only-unmeasured": unmeasured(wrap(), refused),
-		"diff-same": same(0), "diff-recompressed": same(3), "diff-base-unknown": baseUnknown(t),
+		"diff-same": same(0), "diff-recompressed": same(3), "diff-base-unknown": baseUnknown(t), "creep": creep(t),
 	}
 }
 
@@ -134,6 +134,21 @@ func estimated(t testing.TB) *report.Report {
 	}
 	img := report.Image{Head: head, Baseline: report.Baseline{Status: "none", From: "none"}}
 	return wrap(judged(&img, parseBudget(t, simpleBudget)))
+}
+
+// creep is an image that is within every limit of a single change, and over the
+// one of all changes since the last release.
+func creep(t testing.TB) *report.Report {
+	src := strings.Replace(simpleBudget, "growth: 5%", "growth: {percent: 5%, since-release: 20%}", 1) + `    own:
+      compressed: {growth: {since-release: 50MB}}
+`
+	head, base, release := near(2_400_000), oldImage(), oldImage()
+	release.Layers[4].Compressed -= 16_000_000
+	split(release, 2)
+	img := report.Image{Head: head, Base: base, Delta: delta(base, head), Baseline: found()}
+	img.Delta.Causes = []footprint.Cause{{Bytes: 2_400_000, Metric: footprint.Unpacked, Path: "/app/static", Change: footprint.Changed, Layer: 5}}
+	img.Verdict = parseBudget(t, src).Evaluate(budget.Input{Head: head, Base: base, Release: release, ReleaseTag: "v1.2.0", Now: today})
+	return wrap(img)
 }
 
 func noBudget(t testing.TB) *report.Report {

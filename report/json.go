@@ -201,23 +201,26 @@ type causeJSON struct {
 }
 
 type checkJSON struct {
-	Limit    string           `json:"limit"`
-	Status   budget.Status    `json:"status"`
-	Actual   *int64           `json:"actual"`
-	Allowed  *int64           `json:"allowed"`
-	Message  string           `json:"message"`
-	Subject  string           `json:"subject"`
-	Rule     string           `json:"rule"`
-	Kind     budget.Kind      `json:"kind"`
-	Metric   footprint.Metric `json:"metric"`
-	Scope    budget.Scope     `json:"scope"`
-	Unit     budget.Unit      `json:"unit"`
-	Base     *int64           `json:"base"`
-	Headroom *int64           `json:"headroom"`
-	Blind    bool             `json:"blind"`
-	Pos      *posJSON         `json:"pos"`
-	Waiver   *waiverJSON      `json:"waiver"`
-	Examples []string         `json:"examples"`
+	Limit   string           `json:"limit"`
+	Status  budget.Status    `json:"status"`
+	Actual  *int64           `json:"actual"`
+	Allowed *int64           `json:"allowed"`
+	Message string           `json:"message"`
+	Subject string           `json:"subject"`
+	Rule    string           `json:"rule"`
+	Kind    budget.Kind      `json:"kind"`
+	Metric  footprint.Metric `json:"metric"`
+	Scope   budget.Scope     `json:"scope"`
+	Unit    budget.Unit      `json:"unit"`
+	Base    *int64           `json:"base"`
+	// Release is the tag that base is of, where the check is of the growth
+	// since a release.
+	Release  string      `json:"release,omitempty"`
+	Headroom *int64      `json:"headroom"`
+	Blind    bool        `json:"blind"`
+	Pos      *posJSON    `json:"pos"`
+	Waiver   *waiverJSON `json:"waiver"`
+	Examples []string    `json:"examples"`
 }
 
 type posJSON struct {
@@ -364,13 +367,13 @@ func newDeltaJSON(d *footprint.Delta) *deltaJSON {
 func newCheckJSON(c budget.Check) checkJSON {
 	out := checkJSON{
 		Limit: c.Limit, Status: c.Status, Message: c.Message, Subject: c.Subject, Rule: c.Rule, Kind: c.Kind,
-		Metric: c.Metric, Scope: c.Scope, Unit: c.Unit, Base: c.Base, Blind: c.Blind,
+		Metric: c.Metric, Scope: c.Scope, Unit: c.Unit, Base: c.Base, Release: c.Release, Blind: c.Blind,
 		Pos: newPosJSON(c.Pos), Examples: filled(c.Examples),
 	}
 	if c.Status != budget.NotMeasured {
 		out.Actual, out.Headroom = &c.Actual, &c.Headroom
 	}
-	if c.Status != budget.NotMeasured || c.Kind != budget.KindGrowth {
+	if c.Status != budget.NotMeasured || !c.Kind.IsGrowth() {
 		out.Allowed = &c.Allowed
 	}
 	if w := c.Waiver; w != nil {

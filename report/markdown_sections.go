@@ -487,7 +487,7 @@ func checkRow(c budget.Check) string {
 		if c.Unit == budget.UnitBytes && c.Actual != c.Allowed && amount(c, c.Actual) == amount(c, c.Allowed) {
 			actual = footprint.Bytes(c.Actual).Exact()
 		}
-		if c.Kind == budget.KindGrowth {
+		if c.Kind.IsGrowth() {
 			actual = footprint.Bytes(c.Actual).Signed()
 			if c.Unit == budget.UnitCount {
 				actual = signedCount(c.Actual)
@@ -632,7 +632,7 @@ func (m *markdown) accept() section {
 				words += " " + a.to
 			}
 			if a.limit != "" {
-				growth, why = true, ": "+movesWithBaseline
+				growth, why = true, ": "+a.why
 				if plainKey.MatchString(a.limit) && !slices.Contains(limits, a.limit) {
 					limits = append(limits, a.limit)
 				}

@@ -79,8 +79,8 @@ func over(name string, c budget.Check, q quote) string {
 			what = "a package"
 		}
 		return fmt.Sprintf("%s holds %s that its budget forbids: %s", name, what, q(subjectOf(c)))
-	case budget.KindGrowth:
-		return fmt.Sprintf("%s grew by %s%s, %s allowed", name, actual, unitWords(c, q), allowed)
+	case budget.KindGrowth, budget.KindSinceRelease:
+		return fmt.Sprintf("%s grew by %s%s%s, %s allowed", name, actual, unitWords(c, q), sinceWords(c, q), allowed)
 	}
 	if c.Unit == budget.UnitCount {
 		return fmt.Sprintf("%s has %s%s, %s allowed", name, actual, unitWords(c, q), allowed)
@@ -102,6 +102,18 @@ func apart(c budget.Check) (actual, allowed string) {
 		return a.Exact(), b.Exact()
 	}
 	return a.String(), round(b)
+}
+
+// sinceWords says since when a check of growth counts, where that is not the
+// baseline.
+func sinceWords(c budget.Check, q quote) string {
+	switch {
+	case c.Kind != budget.KindSinceRelease:
+		return ""
+	case c.Release == "":
+		return " since the last release"
+	}
+	return " since " + q(c.Release)
 }
 
 // unitWords says what a figure of a check counts, with a space before it.
@@ -149,13 +161,17 @@ type acceptance struct {
 	// "" if it needs none; pos is the place in the budget file.
 	verb, key, to string
 	pos           budget.Pos
-	// limit is set, to its name inside the image, where a waiver is what to write.
-	limit string
+	// limit is set, to its name inside the image, where a waiver is what to
+	// write, and why says why it is.
+	limit, why string
 }
 
-// movesWithBaseline is why a limit on growth is waived and not raised: what is
-// raised for one change stays open for every later one.
-const movesWithBaseline = "a growth limit moves with the baseline after the merge"
+// A limit on growth is waived and not raised, because what it compares with
+// moves on: what is raised for one change stays open for every later one.
+const (
+	movesWithBaseline = "a growth limit moves with the baseline after the merge"
+	movesWithRelease  = "this limit moves with the next release"
+)
 
 // plainKey is a limit that needs no quotes in YAML.
 var plainKey = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,80}$`)
@@ -172,9 +188,9 @@ func waiverWords(changes []acceptance) string {
 		switch {
 		case a.limit == "":
 		case plainKey.MatchString(a.limit):
-			return movesWithBaseline + "; below the image: waivers: [" + waiver(a.limit) + "]"
+			return a.why + "; below the image: waivers: [" + waiver(a.limit) + "]"
 		default:
-			return movesWithBaseline
+			return a.why
 		}
 	}
 	return ""
@@ -193,8 +209,11 @@ func (img *Image) acceptances(q quote) []acceptance {
 			switch {
 			case c.Kind == budget.KindForbid:
 				a.verb = "remove"
-			case c.Kind == budget.KindGrowth:
-				a.verb, a.limit = "waive", legible(c.Limit)
+			case c.Kind.IsGrowth():
+				a.verb, a.limit, a.why = "waive", legible(c.Limit), movesWithBaseline
+				if c.Kind == budget.KindSinceRelease {
+					a.why = movesWithRelease
+				}
 				if c.Waiver != nil {
 					a.verb = "renew the waiver of"
 				}

@@ -305,7 +305,7 @@ func (j *checkJSON) check() (budget.Check, error) {
 	if err := words(j.Unit, budget.UnitBytes, budget.UnitCount); err != nil {
 		return budget.Check{}, err
 	}
-	if err := words(j.Kind, budget.KindMax, budget.KindWarn, budget.KindGrowth, budget.KindForbid); err != nil {
+	if err := words(j.Kind, budget.KindMax, budget.KindWarn, budget.KindGrowth, budget.KindSinceRelease, budget.KindForbid); err != nil {
 		return budget.Check{}, err
 	}
 	if err := words(j.Scope, budget.ScopeImage, budget.ScopeOwn, budget.ScopePath, budget.ScopePackage, budget.ScopeForbid); err != nil {
@@ -319,7 +319,7 @@ func (j *checkJSON) check() (budget.Check, error) {
 	}
 	out := budget.Check{
 		Limit: j.Limit, Status: j.Status, Message: j.Message, Subject: j.Subject, Rule: j.Rule, Kind: j.Kind,
-		Metric: j.Metric, Scope: j.Scope, Unit: j.Unit, Base: j.Base, Blind: j.Blind, Pos: j.Pos.pos(), Examples: j.Examples,
+		Metric: j.Metric, Scope: j.Scope, Unit: j.Unit, Base: j.Base, Release: j.Release, Blind: j.Blind, Pos: j.Pos.pos(), Examples: j.Examples,
 		Actual: valueOf(j.Actual), Allowed: valueOf(j.Allowed), Headroom: valueOf(j.Headroom),
 	}
 	if j.Status != budget.NotMeasured && (j.Actual == nil || j.Allowed == nil || j.Headroom == nil) {

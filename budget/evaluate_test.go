@@ -633,3 +633,61 @@ func TestSinceReleaseIsWaived(t *testing.T) {
 		t.Errorf("%s, %+v", v.Status, c)
 	}
 }
+
+// onBase is an image of one base layer of so many bytes and two own layers, of
+// which the upper deletes a tenth of the base.
+func onBase(name string, base footprint.Bytes) *footprint.Image {
+	const has = footprint.HasCompressed | footprint.HasFiles
+	hidden := base / 10
+	img := &footprint.Image{
+		Platform: "linux/amd64",
+		Layers: []footprint.Layer{
+			{DiffID: "sha256:" + name, CreatedBy: "ADD " + name + " in /", Compressed: base / 3, Unpacked: base, Wasted: hidden, Files: 1000, Has: has, InBase: true},
+			{Index: 1, DiffID: "sha256:npm", CreatedBy: "RUN npm ci", Compressed: 9_000_000, Unpacked: 30_000_000, Files: 400, Has: has},
+			{Index: 2, DiffID: "sha256:copy", CreatedBy: "COPY . .", Compressed: 1_000_000, Unpacked: 3_000_000, Files: 40, Has: has},
+		},
+		Base: &footprint.Base{FoundBy: "FROM", Reference: name, Metrics: footprint.Metrics{
+			Compressed: base / 3, Unpacked: base, Final: base - hidden, Wasted: hidden, Layers: 1, Files: 900, Has: has,
+		}},
+		Own:  &footprint.Metrics{Compressed: 10_000_000, Unpacked: 33_000_000, Final: 33_000_000, Layers: 2, Files: 440, Has: has},
+		Dead: []footprint.Dead{{In: 0, By: 2, Fate: footprint.Deleted, Bytes: hidden, Files: 100, Under: "/usr/share"}},
+	}
+	b, o := img.Base.Metrics, *img.Own
+	img.Metrics = footprint.Metrics{
+		Compressed: b.Compressed + o.Compressed, Unpacked: b.Unpacked + o.Unpacked, Final: b.Final + o.Final, Wasted: b.Wasted, Layers: 3, Files: 1340, Has: has,
+	}
+	img.Dirs = []footprint.Dir{{Path: "/app", Bytes: o.Final, Files: 440}, {Path: "/usr", Bytes: b.Final, Files: 900}}
+	return img
+}
+
+// TestBaseBumpFailsNoOwnLimit: what a new base brings is not what the project
+// did, by any metric, and the comparison says the same.
+func TestBaseBumpFailsNoOwnLimit(t *testing.T) {
+	t.Parallel()
+	old, new := onBase("debian:12.1", 90_000_000), onBase("debian:12.5", 102_100_000)
+	footprint.Align(old, new)
+	footprint.SetUpdate(old, new)
+	delta, err := footprint.Compare(old, new)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (footprint.Parts{Base: 12_100_000}); delta.Parts != want || delta.Base == nil || delta.Base.Change != footprint.Changed {
+		t.Errorf("parts %+v, base %+v", delta.Parts, delta.Base)
+	}
+	if len(delta.Causes) != 1 || !delta.Causes[0].Base || delta.Causes[0].Bytes != 12_100_000 {
+		t.Errorf("causes %+v", delta.Causes)
+	}
+	const each = "compressed: {growth: 0B}, unpacked: {growth: 0B}, final: {growth: 0B}, wasted: {growth: 0B}, layers: {growth: 0}, files: {growth: 0}"
+	v := judged(t, "limits: {"+each+"}\n    own: {"+each+", update: {max: 0}}", Input{Head: new, Base: old})
+	got := map[Scope]map[Status]int{}
+	for _, c := range v.Checks {
+		if got[c.Scope] == nil {
+			got[c.Scope] = map[Status]int{}
+		}
+		got[c.Scope][c.Status]++
+	}
+	// The base brings neither layers nor files more.
+	if diff := cmp.Diff(map[Scope]map[Status]int{ScopeOwn: {Pass: 7}, ScopeImage: {Fail: 4, Pass: 2}}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}

@@ -12,6 +12,17 @@ const maxCauses = 20
 // tree up.
 func causes(root *node, d *Delta, old, new *Image) []Cause {
 	c := causeFinder{delta: d, old: old, new: new}
+	if d.replaced() {
+		c.base, c.changed = baseLayers(new), map[int]bool{}
+		for _, l := range d.Layers {
+			if l.New != nil && l.Change != Same && l.New.Index >= c.base {
+				c.changed[l.New.Index] = true
+			}
+		}
+		if bytes, known := d.Base.Unpacked(); known {
+			c.otherBase(bytes, Unpacked)
+		}
+	}
 	c.threshold = max(root.gross/200, 1)
 	for _, n := range c.carve(root) {
 		c.addPath(*n, label(n.path))
@@ -26,21 +37,31 @@ func heavierLayers(d *Delta) []Cause {
 	if d.Has&HasCompressed == 0 {
 		return nil
 	}
-	var out []Cause
+	c := causeFinder{delta: d}
+	if d.replaced() {
+		if bytes, known := d.Base.Compressed(); known {
+			c.base = d.Base.New.Metrics.Layers
+			c.otherBase(bytes, Compressed)
+		}
+	}
 	for _, l := range d.Layers {
 		bytes, ok := l.Compressed()
-		if !ok || l.New == nil || bytes <= 0 {
+		if !ok || l.New == nil || l.New.Index < c.base || bytes <= 0 {
 			continue
 		}
-		out = append(out, Cause{Bytes: bytes, Metric: Compressed, Change: l.Change, Layer: l.New.Index})
+		c.found = append(c.found, Cause{Bytes: bytes, Metric: Compressed, Change: l.Change, Layer: l.New.Index})
 	}
-	return heaviestCauses(out)
+	return heaviestCauses(c.found)
 }
 
+// heaviestCauses sorts and cuts the list. Another base image is always told.
 func heaviestCauses(out []Cause) []Cause {
 	slices.SortStableFunc(out, func(a, b Cause) int {
 		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), comparePaths(a.Path, b.Path), cmp.Compare(a.Fate, b.Fate), cmp.Compare(a.Layer, b.Layer))
 	})
+	if base := slices.IndexFunc(out, func(c Cause) bool { return c.Base }); base >= maxCauses {
+		out[maxCauses-1] = out[base]
+	}
 	return out[:min(len(out), maxCauses)]
 }
 
@@ -51,6 +72,19 @@ type causeFinder struct {
 	// threshold is the growth that is worth a line.
 	threshold Bytes
 	found     []Cause
+	// base counts the layers that another base image brought, 0 if it is the
+	// same one or unknown, and changed are the indexes of the layers above it
+	// that are not the same either. Only with them a cause that is not the base
+	// is looked for.
+	base    int
+	changed map[int]bool
+}
+
+// otherBase adds the base image as a cause.
+func (c *causeFinder) otherBase(bytes Bytes, metric Metric) {
+	if bytes > 0 {
+		c.found = append(c.found, Cause{Bytes: bytes, Base: true, Metric: metric, Change: Changed, Layer: -1})
+	}
 }
 
 // carve cuts the outermost well-known directories that grew out of the tree,
@@ -121,9 +155,27 @@ func (c *causeFinder) addPath(n node, name string) {
 	if !n.inOld {
 		change = Added
 	}
+	bytes, layers := n.growth(), n.layers
+	if c.delta.replaced() && (c.old.Files == nil || c.new.Files == nil) {
+		// Of a directory whose files are not known one by one, the base may
+		// have brought a part. What is above it did not grow by more than it
+		// holds now.
+		layers = slices.DeleteFunc(slices.Clone(layers), func(l layerBytes) bool { return !c.changed[l.layer] })
+		var own Bytes
+		for _, l := range layers {
+			own += l.bytes
+		}
+		if bytes = min(bytes, own); bytes < c.threshold {
+			return
+		}
+	}
+	by := c.broughtBy(n.path, bytes, layers.most())
+	if by < c.base {
+		by = layers.most() // a copy of what the base holds is above it
+	}
 	c.found = append(c.found, Cause{
-		Bytes: n.growth(), Metric: Unpacked, Label: name, Path: n.path,
-		Change: change, Layer: c.broughtBy(n.path, n.growth(), n.layers.most()),
+		Bytes: bytes, Metric: Unpacked, Label: name, Path: n.path,
+		Change: change, Layer: by,
 	})
 }
 
@@ -176,6 +228,9 @@ func (c *causeFinder) waste() {
 	was := c.oldWaste()
 	var grown []Cause
 	for _, dead := range c.new.Dead {
+		if dead.In < c.base {
+			continue // it is shipped by the other base
+		}
 		key := hiding{dead.In, dead.By, dead.Fate}
 		cause := Cause{Bytes: dead.Bytes - was[key], Metric: Unpacked, Path: dead.Under, Fate: dead.Fate, Change: Added, Layer: dead.By}
 		if was[key] > 0 {

@@ -3,6 +3,7 @@ package footprint
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 )
@@ -45,6 +46,7 @@ func Compare(old, new *Image) (*Delta, error) {
 		}
 	}
 	d := &Delta{Has: sharedFigures(old, new), Layers: pairLayers(old.Layers, new.Layers)}
+	d.Base = changedBase(old, new)
 	d.Packages = changedPackages(old.Packages, new.Packages)
 	if d.Has&HasCompressed != 0 {
 		d.Compressed = new.Metrics.Compressed - old.Metrics.Compressed
@@ -66,6 +68,10 @@ func Compare(old, new *Image) (*Delta, error) {
 		return nil, err
 	}
 	d.Paths = changedPaths(root)
+	if d.replaced() && old.Files != nil && new.Files != nil {
+		// What the base brought is one cause, whichever files it is in.
+		root = diffTree(ownFiles(old), ownFiles(new), nil)
+	}
 	d.Causes = causes(root, d, old, new)
 	if err := d.Verify(); err != nil {
 		return nil, err
@@ -87,20 +93,56 @@ func sameFinal(root *node, old, new *Image) error {
 	return nil
 }
 
-// parts splits the change of unpacked.
+// changedBase pairs what FROM brought, nil where one of the two is not known.
+func changedBase(old, new *Image) *BaseChange {
+	if old.Base == nil || old.Own == nil || new.Base == nil || new.Own == nil {
+		return nil
+	}
+	c := &BaseChange{Change: Changed, Old: old.Base, New: new.Base}
+	if slices.EqualFunc(old.Layers[:baseLayers(old)], new.Layers[:baseLayers(new)], func(a, b Layer) bool {
+		return a.DiffID == b.DiffID && (a.DiffID != "" || a.Digest == b.Digest && a.Digest != "")
+	}) {
+		c.Change = Same
+	}
+	return c
+}
+
+// baseLayers counts the layers that FROM brought, 0 where that is not known.
+func baseLayers(img *Image) int {
+	if img.Own == nil {
+		return 0
+	}
+	return len(img.Layers) - len(ownLayers(img))
+}
+
+// ownFiles walks the final filesystem without the files of the base.
+func ownFiles(img *Image) iter.Seq[File] {
+	base := baseLayers(img)
+	return func(yield func(File) bool) {
+		for f := range img.Files {
+			if (f.Kind != Regular || f.Layer >= base) && !yield(f) {
+				return
+			}
+		}
+	}
+}
+
+// parts splits the change of unpacked. All that the base ships is its part, so
+// that an own layer that hides some of it does not look like another base.
 func parts(old, new *Image) Parts {
 	withBase := hasBase(old) && hasBase(new)
 	p := Parts{Wasted: new.Metrics.Wasted - old.Metrics.Wasted}
 	if withBase {
-		p.Base = new.Base.Metrics.Final - old.Base.Metrics.Final
+		p.Base = new.Base.Metrics.Unpacked - old.Base.Metrics.Unpacked
+		p.Wasted -= new.Base.Metrics.Wasted - old.Base.Metrics.Wasted
 	}
 	p.Packages = packageBytes(new, withBase) - packageBytes(old, withBase)
-	p.Files = new.Metrics.Final - old.Metrics.Final - p.Base - p.Packages
+	p.Files = new.Metrics.Unpacked - old.Metrics.Unpacked - p.Base - p.Wasted - p.Packages
 	return p
 }
 
 func hasBase(img *Image) bool {
-	return img.Base != nil && img.Base.Metrics.Has&HasFiles != 0
+	return img.Base != nil && img.Own != nil && img.Base.Metrics.Has&HasFiles != 0
 }
 
 // packageBytes sums the packages above the base. Inventories of two ecosystems

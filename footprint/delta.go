@@ -13,6 +13,9 @@ type Delta struct {
 	// Has says which changes are known: both images must have the figure,
 	// measured the same way.
 	Has Has
+	// Base says whether FROM brought something else, nil where the base of one
+	// of the images is not known.
+	Base *BaseChange
 	// Layers pairs the layers of both, in order of the new image, removed
 	// ones where they were.
 	Layers []LayerChange
@@ -26,14 +29,16 @@ type Delta struct {
 	Causes []Cause
 }
 
-// Parts split a change of unpacked bytes.
+// Parts split a change of unpacked bytes. Where the base of both images is
+// known, the other parts are those above it; else they are of all layers.
 type Parts struct {
-	// Base is the change in bytes of what FROM brought to the final
-	// filesystem, 0 where a boundary is not known.
+	// Base is the change in bytes of all that FROM brought, what later layers
+	// hide of it included; 0 where a boundary is not known. An unchanged base
+	// is 0, whatever is built upon it.
 	Base Bytes `json:"base"`
-	// Packages is the change in bytes of packages above the base.
+	// Packages is the change in bytes of packages.
 	Packages Bytes `json:"packages"`
-	// Files is the change in bytes of the rest of the final filesystem.
+	// Files is the change in bytes of the rest of what a container sees.
 	Files Bytes `json:"files"`
 	// Wasted is the change of the bytes that no container can see.
 	Wasted Bytes `json:"wasted"`
@@ -52,6 +57,31 @@ const (
 	Removed Change = "removed"
 	Changed Change = "changed"
 )
+
+// BaseChange pairs the bases of two images.
+type BaseChange struct {
+	// Change is Same if FROM brought the same layers to both, whatever it calls
+	// them, and else Changed.
+	Change Change
+	// Old and New are never nil.
+	Old, New *Base
+}
+
+// Compressed returns the change of what a pull transfers of the base, and
+// whether it is known. It means something only where [Delta.Has] says so.
+func (c *BaseChange) Compressed() (Bytes, bool) {
+	return c.New.Metrics.Compressed - c.Old.Metrics.Compressed, c.Old.Metrics.Has&c.New.Metrics.Has&HasCompressed != 0
+}
+
+// Unpacked returns the change of the payload of the base, and whether it is
+// known.
+func (c *BaseChange) Unpacked() (Bytes, bool) {
+	return c.New.Metrics.Unpacked - c.Old.Metrics.Unpacked, c.Old.Metrics.Has&c.New.Metrics.Has&HasFiles != 0
+}
+
+// replaced tells whether FROM brought other layers; of an unknown base that
+// is not known.
+func (d *Delta) replaced() bool { return d.Base != nil && d.Base.Change != Same }
 
 // LayerChange pairs a layer of the old image with one of the new.
 type LayerChange struct {
@@ -134,6 +164,9 @@ type PathChange struct {
 type Cause struct {
 	// Bytes is the growth, more than 0.
 	Bytes Bytes
+	// Base is set where another base image is the cause, and [Delta.Base] says
+	// which. What it brought is in no other cause then.
+	Base bool
 	// Metric is what kind of bytes: Unpacked, or Compressed where no layer was
 	// read.
 	Metric Metric
@@ -149,14 +182,20 @@ type Cause struct {
 	Layer int
 }
 
-// Verify checks that the parts add up to the change of unpacked, and the paths
-// to the change of final. An error is a defect of this program.
+// Verify checks that the parts add up to the change of unpacked, that the part
+// of the base is all of its change, and that the paths add up to the change of
+// final. An error is a defect of this program.
 func (d *Delta) Verify() error {
 	if d.Has&HasFiles == 0 {
 		return nil
 	}
 	if sum := d.Parts.Sum(); sum != d.Unpacked {
 		return fmt.Errorf("internal error: the parts of the change add up to %d bytes, unpacked changed by %d", sum, d.Unpacked)
+	}
+	if d.Base != nil {
+		if base, known := d.Base.Unpacked(); known && base != d.Parts.Base {
+			return fmt.Errorf("internal error: the base changed by %d bytes, its part is %d", base, d.Parts.Base)
+		}
 	}
 	var paths Bytes
 	for _, p := range d.Paths {

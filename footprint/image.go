@@ -75,10 +75,17 @@ const MaxDeadFiles = 200
 
 // Base is what FROM brought into an image.
 type Base struct {
-	// FoundBy says how the boundary was found: "budget file" or "annotation".
+	// FoundBy says how the boundary was found: "budget file" or "--base", where
+	// somebody named the base; "provenance" or "build", where BuildKit recorded
+	// it, for others or for us; "annotation", where the image names it; "FROM",
+	// where the reference in the Dockerfile was resolved; "history", where
+	// nothing but the history lines told. "" if unknown.
 	FoundBy string
 	// Reference names the base image, "" if unknown.
 	Reference string
+	// Digest is the manifest digest of the base image, "" where it is not
+	// known. A name stays when the image behind it changes.
+	Digest string
 	// Metrics are those of the base layers inside this image: its wasted
 	// bytes include base files that own layers replaced or deleted, because
 	// they are shipped in base layers all the same.

@@ -61,6 +61,7 @@ type snapshot struct {
 type snapshotBase struct {
 	FoundBy   text    `json:"found_by"`
 	Reference text    `json:"reference"`
+	Digest    text    `json:"digest,omitempty"`
 	Metrics   Metrics `json:"metrics"`
 }
 
@@ -170,7 +171,7 @@ func storedForm(img *Image, meta Meta) *snapshot {
 		CompressedBy: text(methodOf(img)), Metrics: img.Metrics.withoutUpdate(), DirFloor: img.DirFloor,
 	}
 	if img.Base != nil {
-		s.Base = &snapshotBase{text(img.Base.FoundBy), text(img.Base.Reference), img.Base.Metrics.withoutUpdate()}
+		s.Base = &snapshotBase{text(img.Base.FoundBy), text(img.Base.Reference), text(img.Base.Digest), img.Base.Metrics.withoutUpdate()}
 	}
 	if img.Own != nil {
 		own := img.Own.withoutUpdate()
@@ -309,7 +310,7 @@ func (s *snapshot) image() (*Image, error) {
 	}
 	if s.Base != nil {
 		check.metrics("base", s.Base.Metrics)
-		img.Base = &Base{FoundBy: string(s.Base.FoundBy), Reference: string(s.Base.Reference), Metrics: s.Base.Metrics}
+		img.Base = &Base{FoundBy: string(s.Base.FoundBy), Reference: string(s.Base.Reference), Digest: string(s.Base.Digest), Metrics: s.Base.Metrics}
 	}
 	check.size("dir_floor", s.DirFloor)
 	img.EstimatedBy = strings.TrimPrefix(strings.TrimPrefix(string(s.CompressedBy), byEstimate), " by ")

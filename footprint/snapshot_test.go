@@ -42,7 +42,7 @@ func full() *Image {
 		Compressed: img.Metrics.Compressed - base.Compressed, CompressedEstimated: true, Unpacked: img.Metrics.Unpacked - base.Unpacked,
 		Final: img.Metrics.Final - base.Final, Wasted: 12, Layers: 2, Files: 3, Has: base.Has,
 	}
-	img.Base, img.Own = &Base{FoundBy: "annotation", Reference: "node:20", Metrics: base}, &own
+	img.Base, img.Own = &Base{FoundBy: "annotation", Reference: "node:20", Digest: "sha256:b", Metrics: base}, &own
 	img.Packages = []Package{{"npm", "express", "4.19.2", 39_000, 1}, {"dpkg", "l\x00", "1:2~\u202e", 1, 0}}
 	img.Paths = []PathSize{{Pattern: "/app/**", Bytes: 40_008, Files: 3, Examples: []string{"/app/a.js", "/app/caf\xe9/\u202egpj"}}}
 	return img

@@ -147,6 +147,11 @@ func delta(base, head *footprint.Image) *footprint.Delta {
 	}
 	d.Parts.Wasted = head.Metrics.Wasted - base.Metrics.Wasted
 	d.Parts.Files = d.Unpacked - d.Parts.Wasted
+	if base.Base != nil && head.Base != nil {
+		d.Base = &footprint.BaseChange{Change: footprint.Same, Old: base.Base, New: head.Base}
+		d.Parts.Base, _ = d.Base.Unpacked()
+		d.Parts.Files -= d.Parts.Base
+	}
 	for i := range head.Layers {
 		c := footprint.LayerChange{Change: footprint.Added, New: &head.Layers[i]}
 		if i < len(base.Layers) {

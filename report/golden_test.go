@@ -30,7 +30,7 @@ func cases(t testing.TB) map[string]*report.Report {
 		"over": rich(t), "inspect": inspect, "diff": diff, "fine": fine(t), "shrunk": shrunk(t), "no-baseline": noBaseline(t), "manifest-only": manifestOnly(t),
 		"not-comparable": notComparable(t), "waived": waived(t), "estimated": estimated(t), "no-budget": noBudget(t), "many-images": many(t, 200), "platforms": platforms(t),
 		"unmeasured": unmeasured(fine(t), refused), "only-unmeasured": unmeasured(wrap(), refused),
-		"diff-same": same(0), "diff-recompressed": same(3), "diff-base-unknown": baseUnknown(t), "creep": creep(t),
+		"diff-same": same(0), "diff-recompressed": same(3), "diff-base-unknown": baseUnknown(t), "creep": creep(t), "base-bump": bump(t), "base-shrunk": baseShrunk(t), "diff-base-bump": diffBump(t),
 	}
 }
 
@@ -149,6 +149,71 @@ func creep(t testing.TB) *report.Report {
 	img.Delta.Causes = []footprint.Cause{{Bytes: 2_400_000, Metric: footprint.Unpacked, Path: "/app/static", Change: footprint.Changed, Layer: 5}}
 	img.Verdict = parseBudget(t, src).Evaluate(budget.Input{Head: head, Base: base, Release: release, ReleaseTag: "v1.2.0", Now: today})
 	return wrap(img)
+}
+
+const ownBudget = simpleBudget + `    own:
+      unpacked: {growth: 0B}
+      compressed: {growth: 0B}
+`
+
+// bumped is the new image of two that differ in their base by so many bytes, and
+// by one line of the project's own. What Compare makes of two such images is
+// tested where it is.
+func bumped(t testing.TB, by footprint.Bytes, own footprint.Bytes) report.Image {
+	head, base := near(own), oldImage()
+	base.Base.Reference = "node:20.11-bookworm-slim"
+	for i, l := range []*footprint.Layer{&head.Layers[0], &head.Layers[1]} {
+		l.DiffID += "2"
+		l.Unpacked += by / footprint.Bytes(i+1)
+		l.Compressed += by / 3
+	}
+	head.Layers[5].Unpacked += own
+	split(head, 2)
+	head.Base.Reference = "node:20.19-bookworm-slim"
+	d := delta(base, head)
+	for i := range 2 {
+		d.Layers[i].Change = footprint.Changed
+	}
+	d.Base.Change = footprint.Changed
+	change := func(path string, from, bytes footprint.Bytes, layer int) {
+		if bytes != 0 {
+			d.Paths = append(d.Paths, footprint.PathChange{Path: path, Change: footprint.Changed, Dir: true, Old: from, New: from + bytes, Bytes: bytes, Files: 3, Layer: layer})
+		}
+	}
+	change("/usr/lib", 60_000_000, d.Parts.Base, 0)
+	change("/app/static", 1_000_000, own, 5)
+	if d.Parts.Base > 0 {
+		d.Causes = append(d.Causes, footprint.Cause{Bytes: d.Parts.Base, Base: true, Metric: footprint.Unpacked, Change: footprint.Changed, Layer: -1})
+	}
+	if own > 0 {
+		d.Causes = append(d.Causes, footprint.Cause{Bytes: own, Metric: footprint.Unpacked, Path: "/app/static", Change: footprint.Changed, Layer: 5})
+	}
+	if err := d.Verify(); err != nil {
+		t.Fatal(err)
+	}
+	return report.Image{Head: head, Base: base, Delta: d, Baseline: found()}
+}
+
+func bump(t testing.TB) *report.Report {
+	img := bumped(t, 8_000_000, 0)
+	return wrap(judged(&img, parseBudget(t, ownBudget)))
+}
+
+// baseShrunk is an image that grew although its base became smaller.
+func baseShrunk(t testing.TB) *report.Report {
+	img := bumped(t, -8_000_000, 14_000_000)
+	return wrap(judged(&img, parseBudget(t, ownBudget)))
+}
+
+// diffBump is the difference of two images on two bases of one name.
+func diffBump(t testing.TB) *report.Report {
+	img := bumped(t, 8_000_000, 2_000_000)
+	img.Head.Base.Reference = img.Base.Base.Reference
+	img.Base.Base.Digest, img.Head.Base.Digest = "sha256:"+strings.Repeat("a1", 32), "sha256:"+strings.Repeat("b2", 32)
+	img.Baseline = report.Baseline{Status: "found"}
+	r := wrap(img)
+	r.Kind, r.Run = report.Diff, report.Run{}
+	return r
 }
 
 func noBudget(t testing.TB) *report.Report {

@@ -133,6 +133,7 @@ type imageJSON struct {
 type baseJSON struct {
 	FoundBy   string            `json:"found_by"`
 	Reference string            `json:"reference"`
+	Digest    string            `json:"digest"`
 	Metrics   footprint.Metrics `json:"metrics"`
 }
 
@@ -171,14 +172,30 @@ type baselineJSON struct {
 }
 
 type deltaJSON struct {
-	Compressed *footprint.Bytes          `json:"compressed"`
-	Unpacked   *footprint.Bytes          `json:"unpacked"`
-	Final      *footprint.Bytes          `json:"final"`
-	Parts      *footprint.Parts          `json:"parts"`
-	Layers     []layerChangeJSON         `json:"layers"`
-	Packages   []footprint.PackageChange `json:"packages"`
-	Paths      []footprint.PathChange    `json:"paths"`
-	Causes     []causeJSON               `json:"causes"`
+	Compressed *footprint.Bytes `json:"compressed"`
+	Unpacked   *footprint.Bytes `json:"unpacked"`
+	Final      *footprint.Bytes `json:"final"`
+	Parts      *footprint.Parts `json:"parts"`
+	// Base is null where the base of one of the images is not known.
+	Base     *baseChangeJSON           `json:"base"`
+	Layers   []layerChangeJSON         `json:"layers"`
+	Packages []footprint.PackageChange `json:"packages"`
+	Paths    []footprint.PathChange    `json:"paths"`
+	Causes   []causeJSON               `json:"causes"`
+}
+
+// baseChangeJSON says whether FROM brought other layers, and by which names.
+type baseChangeJSON struct {
+	Change     footprint.Change `json:"change"`
+	Old        baseNameJSON     `json:"old"`
+	New        baseNameJSON     `json:"new"`
+	Compressed *footprint.Bytes `json:"compressed"`
+	Unpacked   *footprint.Bytes `json:"unpacked"`
+}
+
+type baseNameJSON struct {
+	Reference string `json:"reference"`
+	Digest    string `json:"digest"`
 }
 
 // layerChangeJSON points into baseline.image.layers and into layers.
@@ -191,7 +208,9 @@ type layerChangeJSON struct {
 }
 
 type causeJSON struct {
-	Bytes  footprint.Bytes  `json:"bytes"`
+	Bytes footprint.Bytes `json:"bytes"`
+	// Base is set on the cause that delta.base explains.
+	Base   bool             `json:"base,omitempty"`
 	Metric footprint.Metric `json:"metric"`
 	Label  string           `json:"label"`
 	Path   string           `json:"path"`
@@ -314,7 +333,7 @@ func newFootprintJSON(img *footprint.Image) footprintJSON {
 		Layers: []layerJSON{}, Dead: filled(img.Dead),
 	}
 	if b := img.Base; b != nil {
-		out.Base = &baseJSON{b.FoundBy, b.Reference, b.Metrics}
+		out.Base = &baseJSON{b.FoundBy, b.Reference, b.Digest, b.Metrics}
 	}
 	if img.Own != nil {
 		out.Own = &ownJSON{*img.Own}
@@ -341,6 +360,17 @@ func newDeltaJSON(d *footprint.Delta) *deltaJSON {
 	}
 	if d.Has&footprint.HasFiles != 0 {
 		out.Unpacked, out.Final, out.Parts = &d.Unpacked, &d.Final, &d.Parts
+	}
+	if b := d.Base; b != nil {
+		out.Base = &baseChangeJSON{
+			Change: b.Change, Old: baseNameJSON{b.Old.Reference, b.Old.Digest}, New: baseNameJSON{b.New.Reference, b.New.Digest},
+		}
+		if v, known := b.Compressed(); known && d.Has&footprint.HasCompressed != 0 {
+			out.Base.Compressed = &v
+		}
+		if v, known := b.Unpacked(); known {
+			out.Base.Unpacked = &v
+		}
 	}
 	for _, c := range d.Layers {
 		change := layerChangeJSON{Change: c.Change}

@@ -209,8 +209,19 @@ func (m *markdown) causes() section {
 			}
 			s.parts = append(s.parts, p)
 		}
+		if text := img.baseAside(inText); text != "" {
+			s.parts = append(s.parts, part{rows: []string{m.imageLead(img) + text + "\n"}})
+		}
 	}
 	return s
+}
+
+// imageLead begins a sentence about one image among several.
+func (m *markdown) imageLead(img *Image) string {
+	if !m.several() {
+		return ""
+	}
+	return inText(img.title()) + ": "
 }
 
 func (m *markdown) top() int {
@@ -235,6 +246,7 @@ func (m *markdown) listTitle(what string, img *Image, kind string) string {
 func (m *markdown) causeList(img *Image, causes []footprint.Cause) part {
 	p := part{head: m.listTitle("What grew", img, kindOf(causes[0].Metric))}
 	rest := causeRemainders(img.Delta.Causes)
+	causes = withBase(causes, m.top())
 	for i, c := range causes {
 		if i == m.top() {
 			var sum footprint.Bytes
@@ -248,7 +260,7 @@ func (m *markdown) causeList(img *Image, causes []footprint.Cause) part {
 		if by != "" {
 			by = ", by " + by
 		}
-		p.rows = append(p.rows, fmt.Sprintf("%d. **%s** %s%s\n", i+1, c.Bytes.Signed(), causeWhat(c, inText, rest), by))
+		p.rows = append(p.rows, fmt.Sprintf("%d. **%s** %s%s\n", i+1, c.Bytes.Signed(), img.causeWhat(c, inText, rest), by))
 	}
 	return p
 }
@@ -298,7 +310,7 @@ func (m *markdown) parts() section {
 			continue
 		}
 		p := part{head: m.about(img) + tableHead("part (unpacked)", ">change", "")}
-		for _, part := range img.partList() {
+		for _, part := range img.partList(inText) {
 			p.rows = append(p.rows, tableRow(part.name, part.bytes.Signed(), part.meaning))
 		}
 		p.rows = append(p.rows, tableRow("**sum**", "**"+img.Delta.Parts.Sum().Signed()+"**", "the change of unpacked"))
@@ -336,8 +348,21 @@ func (m *markdown) layers() section {
 
 func (m *markdown) allLayers(img *Image) part {
 	p := part{head: m.about(img) + tableHead(">#", "made by", ">compressed", ">unpacked", ">wasted (unpacked)", ">files")}
-	for i := range img.Head.Layers {
-		l := &img.Head.Layers[i]
+	layers := img.Head.Layers
+	if b := img.Head.Base; b != nil && m.Kind != Inspect && b.Metrics.Layers > 0 && b.Metrics.Layers <= len(layers) {
+		// What a reviewer can change is above it.
+		row := []string{span(0, b.Metrics.Layers-1), "base image"}
+		if b.Reference != "" {
+			row[1] += " " + inCell(b.Reference)
+		}
+		for _, metric := range []footprint.Metric{footprint.Compressed, footprint.Unpacked, footprint.Wasted, footprint.FileCount} {
+			row = append(row, cmp.Or(metricText(&b.Metrics, metric), "–"))
+		}
+		p.rows = append(p.rows, tableRow(row...))
+		layers = layers[b.Metrics.Layers:]
+	}
+	for i := range layers {
+		l := &layers[i]
 		by := m.from(l, inCell)
 		if l.InBase {
 			by = "base: " + by
@@ -358,6 +383,13 @@ func (m *markdown) changedLayers(img *Image) (part, int) {
 	}
 	p := part{head: m.about(img) + tableHead(">#", "made by ("+unit+" bytes)", ">"+was, ">"+now, ">change")}
 	changed := 0
+	if base, known := newBaseRow(img.Delta, unit); known {
+		what := "replaced"
+		if base.same {
+			what = "unchanged"
+		}
+		p.rows = append(p.rows, tableRow(base.index, "base image "+baseNames(img.Delta.Base, inCell)+", "+what, base.was, base.now, base.change))
+	}
 	var same []footprint.LayerChange
 	flush := func() {
 		if len(same) > 0 {
@@ -366,12 +398,16 @@ func (m *markdown) changedLayers(img *Image) (part, int) {
 		same = nil
 	}
 	for _, c := range img.Delta.Layers {
+		if c.Change != footprint.Same {
+			changed++
+		}
+	}
+	for _, c := range ownChanges(img.Delta) {
 		if c.Change == footprint.Same {
 			same = append(same, c)
 			continue
 		}
 		flush()
-		changed++
 		was, now := layerPair(c, unit)
 		change := "–"
 		if v, known := size(c); known {
@@ -416,10 +452,7 @@ func sameLayers(same []footprint.LayerChange, unit string) string {
 	}
 	index := ""
 	if first, last := same[0].New, same[len(same)-1].New; first != nil && last != nil {
-		index = strconv.Itoa(first.Index)
-		if last.Index != first.Index {
-			index += "–" + strconv.Itoa(last.Index)
-		}
+		index = span(first.Index, last.Index)
 	}
 	return tableRow(index, what, size, size, "–")
 }

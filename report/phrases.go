@@ -31,7 +31,10 @@ func fateWords(f footprint.Fate) string {
 
 // causeWhat says what grew, without its bytes and its place. rest are the
 // directories that others in the list are taken out of.
-func causeWhat(c footprint.Cause, q quote, rest map[string]bool) string {
+func (img *Image) causeWhat(c footprint.Cause, q quote, rest map[string]bool) string {
+	if c.Base {
+		return "base image " + baseNames(img.Delta.Base, q)
+	}
 	name := q(c.Path)
 	if c.Fate == "" && c.Label == "" && rest[c.Path] {
 		name = "rest of " + name
@@ -410,15 +413,20 @@ func contentWords(img *Image) string {
 	return words
 }
 
-// shrinkage is something that became smaller: a path, or the waste as a whole.
+// shrinkage is something that became smaller: a path, the base, or the waste as
+// a whole.
 type shrinkage struct {
 	bytes footprint.Bytes
 	path  *footprint.PathChange
+	base  *footprint.BaseChange
 	rest  map[string]bool
 }
 
 func (c shrinkage) what(q quote) string {
-	if c.path == nil {
+	switch {
+	case c.base != nil:
+		return "base image " + baseNames(c.base, q)
+	case c.path == nil:
 		return "less waste"
 	}
 	return pathName(*c.path, q, c.rest)
@@ -434,10 +442,13 @@ func (img *Image) shrunk() []shrinkage {
 	if d.Parts.Wasted < 0 {
 		out = append(out, shrinkage{bytes: d.Parts.Wasted})
 	}
+	if b := img.otherBase(); b != nil && d.Parts.Base < 0 {
+		out = append(out, shrinkage{bytes: d.Parts.Base, base: b})
+	}
 	rest := pathRemainders(d.Paths)
 	for i, p := range d.Paths {
 		if p.Bytes < 0 {
-			out = append(out, shrinkage{p.Bytes, &d.Paths[i], rest})
+			out = append(out, shrinkage{bytes: p.Bytes, path: &d.Paths[i], rest: rest})
 		}
 	}
 	slices.SortStableFunc(out, func(a, b shrinkage) int { return cmp.Compare(a.bytes, b.bytes) })

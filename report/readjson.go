@@ -226,7 +226,7 @@ func (j *footprintJSON) image() (*footprint.Image, error) {
 		return nil, err
 	}
 	if b := j.Base; b != nil {
-		img.Base = &footprint.Base{FoundBy: b.FoundBy, Reference: b.Reference, Metrics: b.Metrics}
+		img.Base = &footprint.Base{FoundBy: b.FoundBy, Reference: b.Reference, Digest: b.Digest, Metrics: b.Metrics}
 		if err := checkMetrics(b.Metrics); err != nil {
 			return nil, err
 		}
@@ -393,6 +393,15 @@ func (j *deltaJSON) delta(img *Image) (*footprint.Delta, error) {
 	}
 	if j.Unpacked != nil && j.Final != nil && j.Parts != nil {
 		d.Unpacked, d.Final, d.Parts, d.Has = *j.Unpacked, *j.Final, *j.Parts, d.Has|footprint.HasFiles
+	}
+	if b := j.Base; b != nil {
+		if err := words(b.Change, footprint.Same, footprint.Changed); err != nil {
+			return nil, err
+		}
+		if img.Base.Base == nil || img.Head.Base == nil {
+			return nil, errors.New("another base image of an image without one")
+		}
+		d.Base = &footprint.BaseChange{Change: b.Change, Old: img.Base.Base, New: img.Head.Base}
 	}
 	for _, c := range j.Layers {
 		change, err := c.change(img)

@@ -194,6 +194,10 @@ func (s *sheet) check(img *Image) {
 	s.remarks(img)
 	s.causes(img)
 	s.shrunk(img)
+	if text := img.baseAside(plainName); text != "" {
+		s.blank()
+		s.prose(0, plain, text)
+	}
 	s.accept(img)
 	s.context(img)
 }

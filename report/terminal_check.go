@@ -161,12 +161,13 @@ func (s *sheet) causeList(img *Image, title string, causes []footprint.Cause) {
 	}
 	s.heading(title)
 	rest := causeRemainders(img.Delta.Causes)
+	causes = withBase(causes, maxCauses)
 	var rows [][]cell
 	for i, c := range causes {
 		if i == maxCauses {
 			break
 		}
-		rows = append(rows, []cell{{c.Bytes.Signed(), yellow}, {causeWhat(c, plainName, rest), plain}, {s.where(img, c.Layer), faint}})
+		rows = append(rows, []cell{{c.Bytes.Signed(), yellow}, {img.causeWhat(c, plainName, rest), plain}, {s.where(img, c.Layer), faint}})
 	}
 	s.table(2, []column{{right: true}, {flex: true, long: true}, {flex: true}}, rows)
 	s.rest(causes)

@@ -54,11 +54,11 @@ func (s *sheet) parts(img *Image) {
 	}
 	s.heading("where the change comes from (unpacked)")
 	rows := [][]cell{}
-	for _, p := range img.partList() {
+	for _, p := range img.partList(plainName) {
 		rows = append(rows, []cell{{p.name, plain}, {p.bytes.Signed(), changeTint(int64(p.bytes))}, {p.meaning, faint}})
 	}
 	rows = append(rows, []cell{{"sum", bold}, {d.Parts.Sum().Signed(), bold}, {"the change of unpacked", faint}})
-	s.table(2, []column{{}, {right: true}, {}}, rows)
+	s.table(2, []column{{}, {right: true}, {flex: true}}, rows)
 }
 
 // share is one summand of the change.
@@ -70,7 +70,7 @@ type share struct {
 // partList returns the summands that are known: where the base of an image or its
 // packages were not looked at, their bytes are among the files, and a zero beside
 // them would be a claim.
-func (img *Image) partList() []share {
+func (img *Image) partList(q quote) []share {
 	p := img.Delta.Parts
 	base := hasFiles(img.Base.Base) && hasFiles(img.Head.Base) || p.Base != 0
 	packages := len(img.Head.Packages) > 0 || len(img.Delta.Packages) > 0 || p.Packages != 0
@@ -78,6 +78,9 @@ func (img *Image) partList() []share {
 	above := " above the base"
 	if base {
 		out = append(out, share{"base", "what FROM brought", p.Base})
+		if c := img.otherBase(); c != nil {
+			out[0].meaning = baseNames(c, q)
+		}
 	} else {
 		above = ""
 	}
@@ -92,7 +95,7 @@ func (img *Image) partList() []share {
 	if !base {
 		files.name += " (base not known)"
 	}
-	return append(out, files, share{"wasted", "shipped, but hidden", p.Wasted})
+	return append(out, files, share{"wasted", "shipped" + above + ", but hidden", p.Wasted})
 }
 
 func hasFiles(b *footprint.Base) bool { return b != nil && b.Metrics.Has&footprint.HasFiles != 0 }
@@ -103,7 +106,12 @@ func (s *sheet) changedLayers(d *footprint.Delta) {
 	var rows [][]cell
 	var listed []footprint.Layer
 	same := 0
-	for _, c := range d.Layers {
+	if base, known := newBaseRow(d, unit); known && base.same {
+		same = d.Base.New.Metrics.Layers
+	} else if known {
+		rows = append(rows, []cell{{changeSign(footprint.Changed), plain}, {base.index, faint}, {base.change, changeTint(int64(base.bytes))}, {"base image " + baseNames(d.Base, plainName), plain}})
+	}
+	for _, c := range ownChanges(d) {
 		if c.Change == footprint.Same {
 			same++
 			continue
@@ -120,7 +128,7 @@ func (s *sheet) changedLayers(d *footprint.Delta) {
 		listed = append(listed, *l)
 		rows = append(rows, []cell{{changeSign(c.Change), plain}, {strconv.Itoa(l.Index), faint}, {change, t}, {layerBy(l), plain}})
 	}
-	s.heading(fmt.Sprintf("layers (%s): %s, %d unchanged", unit, plural(len(d.Layers)-same, "change"), same) + originFile(listed))
+	s.heading(fmt.Sprintf("layers (%s): %s, %d unchanged", unit, plural(len(rows), "change"), same) + originFile(listed))
 	s.table(2, []column{{}, {right: true}, {right: true}, {flex: true}}, rows)
 }
 

@@ -21,7 +21,7 @@ func TestBaseAndBaseline(t *testing.T) {
 	r.Run.PullRequest = 0
 	wants(t, "markdown", markdown(t, r, comment), []string{"| baseline `1a2b3c4` |"}, []string{"| base `"})
 	r.Images[0].Baseline.Commit = ""
-	wants(t, "markdown", markdown(t, r, comment), []string{"| baseline |"}, []string{"| base "})
+	wants(t, "markdown", markdown(t, r, comment), []string{"| baseline |"}, []string{"| base |", "| base `"})
 }
 
 // Why there is no baseline is said once, with what to do about it.

@@ -83,7 +83,7 @@ func (img *Image) causes() []footprint.Cause {
 	var sum footprint.Bytes
 	for _, c := range img.Delta.Causes {
 		switch {
-		case c.Bytes > noiseBytes:
+		case c.Bytes > noiseBytes || c.Base:
 			heavy = append(heavy, c)
 		case c.Path != "" || c.Change != footprint.Same:
 			light = append(light, c)

@@ -96,8 +96,8 @@ func TestBaseAside(t *testing.T) {
 	withoutFiles(neither.Base)
 	for want, img := range map[string]report.Image{
 		"the base image was replaced by one of the same unpacked size: node:20.11-bookworm-slim → node:20.19-bookworm-slim": same,
-		"base image −5.3 MB (compressed): node:20.11-bookworm-slim → node:20.19-bookworm-slim":              unread,
-		"the base image was replaced: node:20.11-bookworm-slim → node:20.19-bookworm-slim":                           neither,
+		"base image −5.3 MB (compressed): node:20.11-bookworm-slim → node:20.19-bookworm-slim":                              unread,
+		"the base image was replaced: node:20.11-bookworm-slim → node:20.19-bookworm-slim":                                  neither,
 	} {
 		img.Verdict.Status = budget.Warn
 		for format, text := range both(t, wrap(img)) {

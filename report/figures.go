@@ -204,6 +204,24 @@ func amount(c budget.Check, n int64) string {
 	return round(footprint.Bytes(n))
 }
 
+// update is what a host that has the baseline's image still pulls, as a part of
+// what one without it pulls; "" if it is not known.
+func (img *Image) update() string {
+	pull, known := img.Head.Metrics.Value(footprint.Update)
+	whole, _ := img.Head.Metrics.Value(footprint.Compressed)
+	if !known || img.Delta == nil {
+		return ""
+	}
+	part, all := footprint.Apart(footprint.Bytes(pull), footprint.Bytes(whole))
+	switch pull {
+	case 0:
+		return "nothing"
+	case whole:
+		return "all " + all
+	}
+	return part + " of " + all
+}
+
 // state says in words how a check came out: "12.4 MB over", "25.9 MB left".
 func state(c budget.Check) string {
 	switch {

@@ -6,8 +6,10 @@ import (
 	"io"
 	"net/url"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/org/image-budget/budget"
 	"github.com/org/image-budget/footprint"
@@ -112,6 +114,18 @@ func details(summary string, s section) section {
 
 // several tells whether pieces must say which image they are about.
 func (m *markdown) several() bool { return m.total() > 1 }
+
+// label tells an image from the others: by its name, and by its platform where
+// several are of that name.
+func (m *markdown) label(img *Image) string {
+	for i := range m.Images {
+		other := &m.Images[i]
+		if other != img && other.title() == img.title() && img.Head.Platform != "" {
+			return inText(img.title()) + " (" + prose(img.Head.Platform) + ")"
+		}
+	}
+	return inText(img.title())
+}
 
 // about is the line above the piece of one image among several.
 func (m *markdown) about(img *Image) string {
@@ -234,37 +248,49 @@ func (r Run) runURL() string {
 	return base
 }
 
-// lineURL is the address of a line of a file at the measured commit, "" for a
-// file outside the repository, and for one whose name is not text: a stored report
-// holds it in another spelling, which would lead elsewhere.
-func (r Run) lineURL(file string, line int) string {
+// lineURL is the address of lines of a file at a commit, "" for a file outside the
+// repository, and for one whose name is not plain text: a stored report holds it in
+// another spelling, which would lead elsewhere. An end before the start is no end.
+func (r Run) lineURL(commit, file string, start, end int) string {
 	base := r.repositoryURL()
 	file = legible(file)
-	if strings.Contains(file, `\`) {
-		return ""
-	}
-	if base == "" || !isCommit(r.Head) || line <= 0 || file == "" || strings.HasPrefix(file, "/") || path.Clean(file) != file || strings.HasPrefix(file, "..") {
+	if base == "" || !isCommit(commit) || start <= 0 || !insideRepository(file) {
 		return ""
 	}
 	segments := strings.Split(file, "/")
 	for i, s := range segments {
 		segments[i] = url.PathEscape(s)
 	}
-	return fmt.Sprintf("%s/blob/%s/%s#L%d", base, r.Head, strings.Join(segments, "/"), line)
+	lines := fmt.Sprintf("#L%d", start)
+	if end > start {
+		lines += fmt.Sprintf("-L%d", end)
+	}
+	return fmt.Sprintf("%s/blob/%s/%s%s", base, commit, strings.Join(segments, "/"), lines)
+}
+
+// insideRepository tells whether a name is that of a file in the repository: a
+// clean path that is relative to its root. "-" is what was read from a pipe, and a
+// colon is part of the address of a remote build context.
+func insideRepository(file string) bool {
+	return file != "" && file != "-" && !strings.HasPrefix(file, "/") && path.Clean(file) == file && !strings.HasPrefix(file, "..") &&
+		!strings.ContainsAny(file, `\:`) && strings.IndexFunc(file, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
 }
 
 func isCommit(s string) bool {
 	return len(s) >= 7 && len(s) <= 64 && strings.Trim(s, "0123456789abcdef") == ""
 }
 
-// from says what made a layer: the linked place in the Dockerfile if it is
-// known, and the instruction.
-func (m *markdown) from(l *footprint.Layer, q quote) string {
+// from says what made a layer of the new image: the place in the Dockerfile if it
+// is known, linked at the measured commit, and the instruction.
+func (m *markdown) from(l *footprint.Layer, q quote) string { return m.madeAt(m.Run.Head, l, q) }
+
+// madeAt is from for a layer of a commit, "" if that is not known.
+func (m *markdown) madeAt(commit string, l *footprint.Layer, q quote) string {
 	if l == nil {
 		return ""
 	}
 	if at := place(l.Origin); at != "" {
-		return link(q(at), m.Run.lineURL(l.Origin.File, l.Origin.Start)) + " " + q(made(l))
+		return link(q(at), m.Run.lineURL(commit, l.Origin.File, l.Origin.Start, l.Origin.End)) + " " + q(made(l))
 	}
 	return q(made(l))
 }
@@ -321,14 +347,15 @@ func (m *markdown) headline() string {
 
 // badHeadline names the worst of a single image, or counts several.
 func (m *markdown) badHeadline(bad []*Image, status budget.Status) string {
-	same := true
+	var names []string // each once, however many platforms there are
 	for _, img := range bad {
-		same = same && img.title() == bad[0].title()
+		if len(names) == 0 || !slices.Contains(names, img.title()) {
+			names = append(names, img.title())
+		}
 	}
-	if !same {
-		names := []string{inHead(bad[0].title()), inHead(bad[1].title())}
-		words := strings.Join(names, ", ")
-		if more := len(bad) - len(names); more > 0 {
+	if len(names) > 1 {
+		words := inHead(names[0]) + ", " + inHead(names[1])
+		if more := len(names) - 2; more > 0 {
 			words += fmt.Sprintf(" and %d more", more)
 		}
 		if status == budget.Fail {
@@ -480,14 +507,24 @@ func (m *markdown) comparison() string {
 	return words
 }
 
-// update says what a host must pull that holds the baseline.
+// update says what a host must pull that holds the baseline: of one image, or of
+// each of a few.
 func (m *markdown) update() string {
-	if m.several() {
+	const few = 4
+	var words []string
+	for i := range m.Images {
+		img := &m.Images[i]
+		pull := img.update()
+		if pull == "" || len(m.Images) > few {
+			return ""
+		}
+		if m.several() {
+			pull += " of " + m.label(img)
+		}
+		words = append(words, pull)
+	}
+	if len(words) == 0 {
 		return ""
 	}
-	pull, known := m.Images[0].Head.Metrics.Value(footprint.Update)
-	if !known || m.Images[0].Delta == nil {
-		return ""
-	}
-	return "a host that has the baseline's image pulls " + footprint.Bytes(pull).String()
+	return "a host that has the baseline pulls " + strings.Join(words, ", ")
 }

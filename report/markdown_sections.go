@@ -221,7 +221,7 @@ func (m *markdown) imageLead(img *Image) string {
 	if !m.several() {
 		return ""
 	}
-	return inText(img.title()) + ": "
+	return m.label(img) + ": "
 }
 
 func (m *markdown) top() int {
@@ -413,11 +413,11 @@ func (m *markdown) changedLayers(img *Image) (part, int) {
 		if v, known := size(c); known {
 			change = v.Signed()
 		}
-		index, l := "", c.Old
+		// The lines of what is gone are those of the baseline's Dockerfile.
+		index, what := "", m.madeAt(img.Baseline.Commit, c.Old, inCell)
 		if c.New != nil {
-			index, l = strconv.Itoa(c.New.Index), c.New
+			index, what = strconv.Itoa(c.New.Index), m.from(c.New, inCell)
 		}
-		what := m.from(l, inCell)
 		if c.Change != footprint.Changed {
 			what += ", " + string(c.Change)
 		}
@@ -648,7 +648,28 @@ func (m *markdown) largest() section {
 // where that is known.
 func (m *markdown) budgetLine(pos budget.Pos) string {
 	file := cmp.Or(m.Run.BudgetFile, pos.File)
-	return link(inText(fmt.Sprintf("%s:%d", legible(file), pos.Line)), m.Run.lineURL(file, pos.Line))
+	return link(inText(fmt.Sprintf("%s:%d", legible(file), pos.Line)), m.Run.lineURL(m.Run.Head, file, pos.Line, 0))
+}
+
+// acceptances lists the changes for all images. Platforms of one image share their
+// limits: the one that needs most decides.
+func (m *markdown) acceptances() []acceptance {
+	var out []acceptance
+	at := map[string]int{}
+	for _, img := range m.ranked() {
+		for _, a := range img.acceptances(inText) {
+			key := a.verb + " " + a.key + " " + a.pos.String()
+			i, twice := at[key]
+			switch {
+			case !twice:
+				at[key] = len(out)
+				out = append(out, a)
+			case a.need > out[i].need:
+				out[i] = a
+			}
+		}
+	}
+	return out
 }
 
 // accept says how to keep to the budget by changing it: by a waiver where the limit
@@ -658,20 +679,20 @@ func (m *markdown) accept() section {
 	var p part
 	var limits []string
 	fallback, growth := "", false
-	for _, img := range m.ranked() {
-		for _, a := range img.acceptances(inText) {
-			words, why := a.verb+" "+a.key, ""
-			if a.to != "" {
-				words += " " + a.to
-			}
-			if a.limit != "" {
-				growth, why = true, ": "+a.why
-				if plainKey.MatchString(a.limit) && !slices.Contains(limits, a.limit) {
-					limits = append(limits, a.limit)
-				}
-			}
-			p.rows = append(p.rows, fmt.Sprintf("- %s in %s%s\n", words, m.budgetLine(a.pos), why))
+	for _, a := range m.acceptances() {
+		words, why := a.verb+" "+a.key, ""
+		if a.to != "" {
+			words += " " + a.to
 		}
+		if a.limit != "" {
+			growth, why = true, ": "+a.why
+			if plainKey.MatchString(a.limit) && !slices.Contains(limits, a.limit) {
+				limits = append(limits, a.limit)
+			}
+		}
+		p.rows = append(p.rows, fmt.Sprintf("- %s in %s%s\n", words, m.budgetLine(a.pos), why))
+	}
+	for _, img := range m.ranked() {
 		for _, c := range img.Verdict.Checks {
 			if fallback == "" && c.Status == budget.Fail && c.Waiver == nil && c.Pos.Line > 0 && plainKey.MatchString(c.Limit) {
 				fallback = c.Limit

@@ -163,6 +163,7 @@ type acceptance struct {
 	// verb and key say what to do with which key, to the value that it needs,
 	// "" if it needs none; pos is the place in the budget file.
 	verb, key, to string
+	need          int64
 	pos           budget.Pos
 	// limit is set, to its name inside the image, where a waiver is what to
 	// write, and why says why it is.
@@ -208,7 +209,7 @@ func (img *Image) acceptances(q quote) []acceptance {
 			if c.Status != status || c.Pos.Line == 0 {
 				continue
 			}
-			a := acceptance{verb: "raise", key: q("images." + legible(img.title()) + "." + legible(c.Limit)), pos: c.Pos}
+			a := acceptance{verb: "raise", key: q("images." + legible(img.title()) + "." + legible(c.Limit)), need: c.Actual, pos: c.Pos}
 			switch {
 			case c.Kind == budget.KindForbid:
 				a.verb = "remove"

@@ -207,6 +207,9 @@ func (s *sheet) context(img *Image) {
 	s.blank()
 	s.prose(0, faint, "measured "+subject(img.Head, plainName))
 	s.prose(0, faint, baselineWords(img.Baseline, plainName, plainName))
+	if pull := img.update(); pull != "" {
+		s.prose(0, faint, "a host that has the baseline pulls "+pull)
+	}
 	words := method(img.Head.Metrics)
 	if img.Head.Metrics.Has&footprint.HasFiles != 0 {
 		words += "; all other sizes are unpacked"

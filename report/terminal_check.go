@@ -167,9 +167,9 @@ func (s *sheet) causeList(img *Image, title string, causes []footprint.Cause) {
 		if i == maxCauses {
 			break
 		}
-		rows = append(rows, []cell{{c.Bytes.Signed(), yellow}, {img.causeWhat(c, plainName, rest), plain}, {s.where(img, c.Layer), faint}})
+		rows = append(rows, []cell{{c.Bytes.Signed(), yellow}, {img.causeWhat(c, plainName, rest), plain}, {where(img, c.Layer), faint}})
 	}
-	s.table(2, []column{{right: true}, {flex: true, long: true}, {flex: true}}, rows)
+	s.table(2, []column{{right: true}, {flex: true, long: true}, {flex: true, led: true}}, rows)
 	s.rest(causes)
 }
 
@@ -185,15 +185,15 @@ func (s *sheet) rest(causes []footprint.Cause) {
 	s.row(2, cell{fmt.Sprintf("and %d more, together %s", len(causes)-maxCauses, sum.Signed()), faint})
 }
 
-// where says what made a layer: its place in a Dockerfile if that is known, else
-// its instruction.
-func (s *sheet) where(img *Image, index int) string {
+// where says what made a layer: its place in a Dockerfile, if that is known, and its
+// instruction.
+func where(img *Image, index int) string {
 	l := img.layer(index)
 	if l == nil {
 		return ""
 	}
 	if at := place(l.Origin); at != "" {
-		return plainName(at)
+		return plainName(at) + "  " + plainName(made(l))
 	}
 	return plainName(made(l))
 }

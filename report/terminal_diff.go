@@ -37,7 +37,7 @@ func (s *sheet) diff(img *Image) {
 	s.paths(img.Delta)
 	s.packages(img.Delta.Packages)
 	if !img.sameWaste() {
-		s.waste(img.Head)
+		s.waste(img)
 	}
 	s.blank()
 	s.prose(0, faint, method(img.Head.Metrics))
@@ -104,14 +104,21 @@ func hasFiles(b *footprint.Base) bool { return b != nil && b.Metrics.Has&footpri
 func (s *sheet) changedLayers(d *footprint.Delta) {
 	unit, size := layerUnit(d)
 	var rows [][]cell
-	var listed []footprint.Layer
 	same := 0
 	if base, known := newBaseRow(d, unit); known && base.same {
 		same = d.Base.New.Metrics.Layers
 	} else if known {
 		rows = append(rows, []cell{{changeSign(footprint.Changed), plain}, {base.index, faint}, {base.change, changeTint(int64(base.bytes))}, {"base image " + baseNames(d.Base, plainName), plain}})
 	}
-	for _, c := range ownChanges(d) {
+	changes := ownChanges(d)
+	var listed []footprint.Layer
+	for _, c := range changes {
+		if c.Change != footprint.Same {
+			listed = append(listed, *either(c))
+		}
+	}
+	file, words := originFile(listed)
+	for _, c := range changes {
 		if c.Change == footprint.Same {
 			same++
 			continue
@@ -121,15 +128,11 @@ func (s *sheet) changedLayers(d *footprint.Delta) {
 		if v, known := size(c); known {
 			change, t = v.Signed(), changeTint(int64(v))
 		}
-		l := c.New
-		if l == nil {
-			l = c.Old
-		}
-		listed = append(listed, *l)
-		rows = append(rows, []cell{{changeSign(c.Change), plain}, {strconv.Itoa(l.Index), faint}, {change, t}, {layerBy(l), plain}})
+		l := either(c)
+		rows = append(rows, []cell{{changeSign(c.Change), plain}, {strconv.Itoa(l.Index), faint}, {change, t}, {layerBy(l, file), plain}})
 	}
-	s.heading(fmt.Sprintf("layers (%s): %s, %d unchanged", unit, plural(len(rows), "change"), same) + originFile(listed))
-	s.table(2, []column{{}, {right: true}, {right: true}, {flex: true}}, rows)
+	s.heading(fmt.Sprintf("layers (%s): %s, %d unchanged", unit, plural(len(rows), "change"), same) + words)
+	s.table(2, []column{{}, {right: true}, {right: true}, {flex: true, led: true}}, rows)
 }
 
 // layerUnit chooses which bytes a comparison of layers shows.
@@ -140,24 +143,36 @@ func layerUnit(d *footprint.Delta) (string, func(footprint.LayerChange) (footpri
 	return "unpacked", footprint.LayerChange.Unpacked
 }
 
-// layerBy says what made a layer, with its line where the Dockerfile is known:
-// [originFile] names that, once for a whole list.
-func layerBy(l *footprint.Layer) string {
-	if place(l.Origin) != "" {
-		return ":" + strconv.Itoa(l.Origin.Start) + "  " + plainName(made(l))
+// either is the new layer of a pair, or the old one of what is gone.
+func either(c footprint.LayerChange) *footprint.Layer {
+	if c.New != nil {
+		return c.New
 	}
-	return plainName(made(l))
+	return c.Old
 }
 
-// originFile ends a heading over layers with the Dockerfile that their lines
-// are of, if any is known.
-func originFile(layers []footprint.Layer) string {
+// layerBy says what made a layer, with its place where that is known: by the line
+// alone in the file that [originFile] named for the whole list.
+func layerBy(l *footprint.Layer, file string) string {
+	switch at := place(l.Origin); {
+	case at == "":
+		return plainName(made(l))
+	case l.Origin.File == file:
+		return ":" + strconv.Itoa(l.Origin.Start) + "  " + plainName(made(l))
+	default:
+		return plainName(at) + "  " + plainName(made(l))
+	}
+}
+
+// originFile is the Dockerfile that the first of the layers with a known place came
+// from, and ends a heading over them with what its lines are called below.
+func originFile(layers []footprint.Layer) (file, words string) {
 	for i := range layers {
 		if o := layers[i].Origin; place(o) != "" {
-			return " (:N is a line of " + plainName(o.File) + ")"
+			return o.File, " (:N is a line of " + plainName(o.File) + ")"
 		}
 	}
-	return ""
+	return "", ""
 }
 
 func changeSign(c footprint.Change) string {

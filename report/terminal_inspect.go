@@ -13,7 +13,7 @@ func (s *sheet) inspect(img *Image) {
 	s.blank()
 	s.anatomy(img)
 	s.layers(img)
-	s.waste(img.Head)
+	s.waste(img)
 	s.largest(img)
 	s.blank()
 	s.prose(0, faint, method(img.Head.Metrics))
@@ -99,7 +99,8 @@ func (s *sheet) layers(img *Image) {
 	if len(img.Head.Layers) == 0 {
 		return
 	}
-	s.heading("layers" + originFile(img.Head.Layers))
+	file, words := originFile(img.Head.Layers)
+	s.heading("layers" + words)
 	rows := [][]cell{{{"#", faint}, {"compressed", faint}, {"unpacked", faint}, {"wasted", faint}, {"files", faint}, {"made by", faint}}}
 	for i := range img.Head.Layers {
 		l := &img.Head.Layers[i]
@@ -110,7 +111,7 @@ func (s *sheet) layers(img *Image) {
 			rows = append(rows, sectionRow("on top of it:"))
 		}
 		compressed, unpacked, wasted, files := layerTexts(l)
-		row := []cell{{strconv.Itoa(l.Index), faint}, {compressed, plain}, {unpacked, plain}, {wasted, plain}, {files, plain}, {layerBy(l), plain}}
+		row := []cell{{strconv.Itoa(l.Index), faint}, {compressed, plain}, {unpacked, plain}, {wasted, plain}, {files, plain}, {layerBy(l, file), plain}}
 		if l.Wasted > 0 {
 			row[3].tint = yellow
 		}
@@ -146,7 +147,8 @@ const (
 )
 
 // waste explains the hidden bytes: which layer ships them, and which hid them.
-func (s *sheet) waste(head *footprint.Image) {
+func (s *sheet) waste(img *Image) {
+	head := img.Head
 	if head.Metrics.Has&footprint.HasFiles == 0 || len(head.Dead) == 0 {
 		return
 	}
@@ -156,7 +158,7 @@ func (s *sheet) waste(head *footprint.Image) {
 			s.row(2, cell{fmt.Sprintf("and %d more", len(head.Dead)-maxWaste), faint})
 			break
 		}
-		s.deadPair(head, d)
+		s.deadPair(img, d)
 	}
 	if len(head.DeadFiles) == 0 {
 		return
@@ -180,7 +182,7 @@ func fateShort(f footprint.Fate) string {
 }
 
 // deadPair writes two lines: what was hidden, and by what.
-func (s *sheet) deadPair(head *footprint.Image, d footprint.Dead) {
+func (s *sheet) deadPair(img *Image, d footprint.Dead) {
 	size := d.Bytes.String()
 	indent := 2 + max(8, width(size)) + gap
 	under := plainName(d.Under)
@@ -192,19 +194,8 @@ func (s *sheet) deadPair(head *footprint.Image, d footprint.Dead) {
 	s.pathRow(2, cell{fmt.Sprintf("%8s", size), yellow},
 		cell{in + middle(under, s.edge()-2-max(8, width(size))-width(in)-width(fate)), plain},
 		cell{fate, plain})
-	s.row(indent, cell{fmt.Sprintf("shipped by layer %d  ", d.In), faint}, cell{layerName(head, d.In), plain})
-	s.row(indent, cell{fmt.Sprintf("hidden by layer %d   ", d.By), faint}, cell{layerName(head, d.By), plain})
-}
-
-func layerName(head *footprint.Image, index int) string {
-	if index < 0 || index >= len(head.Layers) {
-		return ""
-	}
-	l := &head.Layers[index]
-	if at := place(l.Origin); at != "" {
-		return plainName(at) + "  " + plainName(made(l))
-	}
-	return plainName(made(l))
+	s.row(indent, cell{fmt.Sprintf("shipped by layer %d  ", d.In), faint}, cell{where(img, d.In), plain})
+	s.row(indent, cell{fmt.Sprintf("hidden by layer %d   ", d.By), faint}, cell{where(img, d.By), plain})
 }
 
 // largest lists the heaviest directories and files.
@@ -221,8 +212,8 @@ func (s *sheet) largest(img *Image) {
 		s.heading("largest files (unpacked)")
 		var rows [][]cell
 		for _, f := range img.LargestFiles {
-			rows = append(rows, []cell{{f.Size.String(), plain}, {plainName(f.Path), plain}, {s.where(img, f.Layer), faint}})
+			rows = append(rows, []cell{{f.Size.String(), plain}, {plainName(f.Path), plain}, {where(img, f.Layer), faint}})
 		}
-		s.table(2, []column{{right: true}, {flex: true, long: true}, {flex: true}}, rows)
+		s.table(2, []column{{right: true}, {flex: true, long: true}, {flex: true, led: true}}, rows)
 	}
 }

@@ -37,9 +37,33 @@ type cell struct {
 // column says how the cells of a column are laid out. The columns that flex
 // give way, in the middle of their text, when a table is too wide; a tight one
 // stands closer to the next. A long one holds paths: where no edge is, a cell of
-// it pushes what follows to the right instead of being cut.
+// it pushes what follows to the right instead of being cut. In a led one, what
+// stands before two spaces is cut last: the place before an instruction.
 type column struct {
-	right, flex, tight, long bool
+	right, flex, tight, long, led bool
+}
+
+// cut shortens the text of a cell of the column.
+func (c column) cut(text string, limit int) string {
+	lead, rest := c.split(text)
+	room := limit - width(lead) - gap
+	if lead == "" || width(text) <= limit {
+		return middle(text, limit)
+	}
+	if room < narrowest/2 {
+		return middle(lead, limit)
+	}
+	return lead + strings.Repeat(" ", gap) + middle(rest, room)
+}
+
+// split takes a text of a led column apart.
+func (c column) split(text string) (lead, rest string) {
+	if c.led {
+		if lead, rest, ok := strings.Cut(text, strings.Repeat(" ", gap)); ok {
+			return lead, rest
+		}
+	}
+	return "", text
 }
 
 // gapAfter is the space behind a column: none behind an empty one, the full one
@@ -151,7 +175,7 @@ func (s *sheet) line(indent int, columns []column, widths []int, row []cell) {
 			edge = s.edge()
 			limit = max(limit, edge-indent-total(columns, widths)+limit)
 		}
-		c.text = middle(c.text, limit)
+		c.text = columns[i].cut(c.text, limit)
 		pad := cell{text: strings.Repeat(" ", max(0, widths[i]-width(c.text)))}
 		if columns[i].right {
 			cells = append(cells, pad, c)
@@ -167,16 +191,18 @@ func (s *sheet) line(indent int, columns []column, widths []int, row []cell) {
 const narrowest = 12
 
 func (s *sheet) fit(indent int, columns []column, rows [][]cell) []int {
-	widths := make([]int, len(columns))
+	widths, least := make([]int, len(columns)), make([]int, len(columns))
 	for _, row := range rows {
 		for i, c := range row {
 			widths[i] = max(widths[i], width(c.text))
+			lead, _ := columns[i].split(c.text)
+			least[i] = max(least[i], narrowest, min(width(lead), s.width/3))
 		}
 	}
 	for excess := total(columns, widths) + indent - s.width; excess > 0; excess-- {
 		widest := -1
 		for i, c := range columns {
-			if c.flex && widths[i] > narrowest && (widest < 0 || widths[i] > widths[widest]) {
+			if c.flex && widths[i] > least[i] && (widest < 0 || widths[i] > widths[widest]) {
 				widest = i
 			}
 		}

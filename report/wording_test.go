@@ -17,7 +17,7 @@ func TestBaseAndBaseline(t *testing.T) {
 	r := manifestOnly(t)
 	text := markdown(t, r, comment)
 	wants(t, "markdown", text,
-		[]string{"| base `1a2b3c4` |", "a host that has the baseline's image pulls 85.3 MB", "own compressed, without the base image", "| baseline | now |"}, []string{"| base |", "has the base pulls", "without the base |"})
+		[]string{"| base `1a2b3c4` |", "a host that has the baseline pulls 85.3 MB of 132.4 MB", "own compressed, without the base image", "| baseline | now |"}, []string{"| base |", "has the base pulls", "without the base |"})
 	r.Run.PullRequest = 0
 	wants(t, "markdown", markdown(t, r, comment), []string{"| baseline `1a2b3c4` |"}, []string{"| base `"})
 	r.Images[0].Baseline.Commit = ""

@@ -28,7 +28,7 @@ func cases(t testing.TB) map[string]*report.Report {
 	inspect.Images[0].Base, inspect.Images[0].Delta, inspect.Images[0].Baseline = nil, nil, report.Baseline{Status: "none"}
 	return map[string]*report.Report{
 		"over": rich(t), "inspect": inspect, "diff": diff, "fine": fine(t), "shrunk": shrunk(t), "no-baseline": noBaseline(t), "manifest-only": manifestOnly(t),
-		"not-comparable": notComparable(t), "waived": waived(t), "estimated": estimated(t), "no-budget": noBudget(t), "many-images": many(t, 200), "platforms": platforms(t),
+		"not-comparable": notComparable(t), "waived": waived(t), "estimated": estimated(t), "no-budget": noBudget(t), "many-images": fleet(t, 200), "all-over": allOver(t, 200), "platforms": platforms(t),
 		"unmeasured": unmeasured(fine(t), refused), "only-unmeasured": unmeasured(wrap(), refused),
 		"diff-same": same(0), "diff-recompressed": same(3), "diff-base-unknown": baseUnknown(t), "creep": creep(t), "base-bump": bump(t), "base-shrunk": baseShrunk(t), "diff-base-bump": diffBump(t),
 	}
@@ -243,6 +243,48 @@ func many(t testing.TB, n int) *report.Report {
 	return wrap(images...)
 }
 
+// fleet is what a platform team sees: of many images, few are over budget, some
+// changed, and most did not.
+func fleet(t testing.TB, n int) *report.Report {
+	b := parseBudget(t, strings.Replace(simpleBudget, "max: 120MB", "max: 120MB, warn: 100MB", 1))
+	var images []report.Image
+	for i := range n {
+		head, base := near(0), oldImage()
+		var img report.Image
+		switch i % 40 {
+		case 3:
+			head = newImage()
+			head.Layers[4].Origin = &footprint.Origin{File: "services/web/Dockerfile", Stage: "runtime", Start: 14, End: 15, Exact: true}
+			img = report.Image{Head: head, Base: base, Delta: richDelta(base, head), Baseline: found()}
+		case 11:
+			img = bumped(t, 8_000_000, 4_000_000)
+		case 5, 6, 7, 8, 9:
+			head, base = near(footprint.Bytes(200_000*(i%7+1))), oldImage()
+			img = report.Image{Head: head, Base: base, Delta: delta(base, head), Baseline: found()}
+			img.Delta.Causes = []footprint.Cause{{Bytes: 3_000_000, Metric: footprint.Unpacked, Path: "/app/static", Change: footprint.Changed, Layer: 5}}
+		case 20:
+			img = report.Image{Head: head, Baseline: report.Baseline{Status: "none", From: "file:size.json"}}
+		default:
+			img = report.Image{Head: head, Base: base, Delta: delta(base, head), Baseline: found()}
+		}
+		img.Head.Name = fmt.Sprintf("service-%03d", i)
+		images = append(images, judged(&img, b))
+	}
+	return unmeasured(wrap(images...), report.Unmeasured{Name: "worker", Reason: refused.Reason})
+}
+
+// allOver is a fleet in which every image breaks all its limits, as a new budget or a
+// new base does.
+func allOver(t testing.TB, n int) *report.Report {
+	var images []report.Image
+	for i := range n {
+		img := rich(t).Images[0]
+		img.Head.Name = fmt.Sprintf("service-%03d", i)
+		images = append(images, img)
+	}
+	return wrap(images...)
+}
+
 // same is the difference of two images of which only one layer is compressed
 // anew, by so many bytes more, or none is.
 func same(more footprint.Bytes) *report.Report {
@@ -285,14 +327,22 @@ func baseUnknown(t testing.TB) *report.Report {
 	return r
 }
 
+// platforms is a build for two platforms and one for a single one, of which a third
+// platform failed.
 func platforms(t testing.TB) *report.Report {
-	var images []report.Image
-	for _, platform := range []string{"linux/amd64", "linux/arm64"} {
-		r := rich(t)
-		r.Images[0].Head.Platform, r.Images[0].Base.Platform = platform, platform
-		images = append(images, r.Images[0])
-	}
-	return wrap(images...)
+	amd := rich(t).Images[0]
+	head, base := near(300_000), oldImage()
+	head.Platform, base.Platform, head.Layers[5].DiffID = "linux/arm64", "linux/arm64", "sha256:other"
+	head.Paths = []footprint.PathSize{{Pattern: "/app/node_modules/**", Bytes: 70_000_000, Files: 9_000}, {Pattern: "/usr/bin/gcc"}, {Pattern: "**/.git/**"}}
+	footprint.SetUpdate(amd.Base, amd.Head)
+	footprint.SetUpdate(base, head)
+	arm := report.Image{Head: head, Base: base, Delta: delta(base, head), Baseline: amd.Baseline}
+	arm = judged(&arm, parseBudget(t, strings.Replace(richBudget, "layers: {max: 20}", "layers: {max: 20}\n      update: {max: 1MB}", 1)))
+	api := fine(t).Images[0]
+	api.Head.Name = "api"
+	r := wrap(amd, arm, api)
+	r.Unmeasured = []report.Unmeasured{{Name: "web", Platform: "linux/arm/v7", Reason: "building web for linux/arm/v7: RUN npm ci: exit code 1"}}
+	return r
 }
 
 func terminal(t testing.TB, r *report.Report, opt report.TerminalOptions) string {

@@ -82,8 +82,9 @@ type documentJSON struct {
 }
 
 type unmeasuredJSON struct {
-	Name   string `json:"name"`
-	Reason string `json:"reason"`
+	Name     string `json:"name"`
+	Reason   string `json:"reason"`
+	Platform string `json:"platform"`
 }
 
 type runJSON struct {

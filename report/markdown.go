@@ -35,7 +35,7 @@ type MarkdownOptions struct {
 // details, summary, sub and br. It is an error if not even the verdict fits, or if
 // w returns one; nothing is written in the first case.
 func Markdown(w io.Writer, r *Report, opt MarkdownOptions) error {
-	m := &markdown{Report: r, rest: opt.Rest}
+	m := newMarkdown(r, opt)
 	text, err := m.document().fit(opt.MaxBytes)
 	if err != nil {
 		return fmt.Errorf("writing markdown: %w", err)
@@ -47,6 +47,47 @@ func Markdown(w io.Writer, r *Report, opt MarkdownOptions) error {
 type markdown struct {
 	*Report
 	rest string
+	// explained are the images with details: of a fleet, at most limit.
+	explained []*Image
+	limit     int
+	// one is the platform of all images, and single says whether it is one.
+	one    string
+	single bool
+	// variants counts the platforms that a name occurs with.
+	variants map[string]int
+}
+
+func newMarkdown(r *Report, opt MarkdownOptions) *markdown {
+	m := &markdown{Report: r, rest: opt.Rest, limit: maxDetailed, single: true, variants: map[string]int{}}
+	if opt.MaxBytes <= 0 || opt.MaxBytes > commentBytes {
+		m.limit = maxDetailedAtLength
+	}
+	m.explained, _ = r.detailed(m.limit)
+	type variant struct{ name, platform string }
+	seen := map[variant]bool{}
+	add := func(name, platform string) {
+		if v := (variant{name, platform}); !seen[v] {
+			seen[v] = true
+			m.variants[name]++
+		}
+	}
+	for i := range r.Images {
+		platform := r.Images[i].Head.Platform
+		m.single = m.single && (i == 0 || platform == m.one)
+		m.one = platform
+		add(r.Images[i].title(), platform)
+	}
+	for _, u := range r.Unmeasured {
+		if u.Platform != "" {
+			m.single = m.single && (m.one == "" || u.Platform == m.one)
+			m.one = u.Platform
+			add(u.Name, u.Platform)
+		}
+	}
+	if !m.single {
+		m.one = ""
+	}
+	return m
 }
 
 // How many characters of a name are shown.
@@ -90,7 +131,8 @@ func (m *markdown) document() document {
 	if m.alike() {
 		return m.withSections(d, []section{m.same()})
 	}
-	sections := []section{m.overview(), m.causes(), m.remarks(), m.parts(), m.layers(), m.checks(), m.packages(), m.paths(), m.waste(), m.largest(), m.accept()}
+	sections := append([]section{m.overview()}, m.causes()...)
+	sections = append(sections, m.remarks(), m.parts(), m.layers(), m.checks(), m.packages(), m.paths(), m.waste(), m.largest(), m.accept(), m.others())
 	return m.withSections(d, sections)
 }
 
@@ -118,13 +160,15 @@ func (m *markdown) several() bool { return m.total() > 1 }
 // label tells an image from the others: by its name, and by its platform where
 // several are of that name.
 func (m *markdown) label(img *Image) string {
-	for i := range m.Images {
-		other := &m.Images[i]
-		if other != img && other.title() == img.title() && img.Head.Platform != "" {
-			return inText(img.title()) + " (" + prose(img.Head.Platform) + ")"
-		}
+	if !m.platforms(img) {
+		return inText(img.title())
 	}
-	return inText(img.title())
+	return inText(img.title()) + " (" + prose(img.Head.Platform) + ")"
+}
+
+// platforms tells whether an image is one of several of its name.
+func (m *markdown) platforms(img *Image) bool {
+	return img.Head.Platform != "" && m.variants[img.title()] > 1
 }
 
 // about is the line above the piece of one image among several.
@@ -168,22 +212,10 @@ func (g grid) part(lead string) part {
 	return p
 }
 
-// platform is that of all images, if it is one.
-func (m *markdown) platform() (string, bool) {
-	platform := ""
-	for i := range m.Images {
-		if i > 0 && m.Images[i].Head.Platform != platform {
-			return "", false
-		}
-		platform = m.Images[i].Head.Platform
-	}
-	return platform, true
-}
-
 // platformCell is empty where all images have the same platform: on a narrow
 // screen the column would push the verdict over the edge.
 func (m *markdown) platformCell(img *Image) string {
-	if _, one := m.platform(); one {
+	if m.single {
 		return ""
 	}
 	return cmp.Or(prose(img.Head.Platform), "–")
@@ -379,8 +411,11 @@ func (m *markdown) badHeadline(bad []*Image, status budget.Status) string {
 	if len(worst) > 1 {
 		words += fmt.Sprintf(" (and %s)", plural(len(worst)-1, "more limit"))
 	}
-	if len(bad) > 1 {
+	switch {
+	case len(bad) > 1:
 		words += fmt.Sprintf(", on %s", plural(len(bad), "platform"))
+	case m.platforms(img):
+		words += ", on " + prose(img.Head.Platform)
 	}
 	return words
 }
@@ -464,9 +499,9 @@ func binding(checks []budget.Check) *budget.Check {
 // footers say how it was measured and with what it was compared.
 func (m *markdown) footers() []string {
 	var words []string
-	if platform, one := m.platform(); one && platform != "" && (m.alike() || len(m.causes().parts) == 0) {
+	if m.one != "" && (m.alike() || len(m.grown()) == 0) {
 		// No other place of a document with one platform names it.
-		words = append(words, prose(platform))
+		words = append(words, prose(m.one))
 	}
 	if len(m.Images) > 0 {
 		words = append(words, method(m.Images[0].Head.Metrics))
@@ -515,15 +550,15 @@ func (m *markdown) update() string {
 	for i := range m.Images {
 		img := &m.Images[i]
 		pull := img.update()
-		if pull == "" || len(m.Images) > few {
-			return ""
+		if pull == "" {
+			continue
 		}
 		if m.several() {
 			pull += " of " + m.label(img)
 		}
 		words = append(words, pull)
 	}
-	if len(words) == 0 {
+	if len(words) == 0 || len(words) > few {
 		return ""
 	}
 	return "a host that has the baseline pulls " + strings.Join(words, ", ")

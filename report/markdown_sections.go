@@ -11,29 +11,6 @@ import (
 	"github.com/org/image-budget/footprint"
 )
 
-// ranked lists the images with the ones to look at first: over budget, with a
-// warning, changed, then the rest, each in the order of the report.
-func (m *markdown) ranked() []*Image {
-	out := make([]*Image, len(m.Images))
-	for i := range m.Images {
-		out[i] = &m.Images[i]
-	}
-	slices.SortStableFunc(out, func(a, b *Image) int { return cmp.Compare(a.urgency(), b.urgency()) })
-	return out
-}
-
-func (img *Image) urgency() int {
-	switch {
-	case img.Verdict.Status == budget.Fail:
-		return 0
-	case img.Verdict.Status == budget.Warn:
-		return 1
-	case img.changed():
-		return 2
-	}
-	return 3
-}
-
 // overview is the table that is always there.
 func (m *markdown) overview() section {
 	if m.Kind == Inspect {
@@ -44,12 +21,23 @@ func (m *markdown) overview() section {
 		g.columns = []string{"figure", "platform", ">old", ">new", ">change", "budget", "status"}
 	}
 	m.unmeasuredRows(&g)
-	for _, img := range m.ranked() {
+	images, others := m.shown()
+	for _, img := range images {
+		if m.fleet() {
+			g.add(m.fleetRow(img)...)
+			continue
+		}
 		m.figureRows(&g, img)
 	}
 	s := section{name: "the table", noun: "row"}
 	if len(g.rows) > 0 {
 		s.parts = []part{g.part("")}
+	}
+	if len(others) > 0 {
+		s.tail = "\n" + otherWords(others) + "\n"
+		if len(g.rows) == 0 {
+			s.parts, s.tail = []part{{rows: []string{otherWords(others) + "\n"}}}, ""
+		}
 	}
 	return s
 }
@@ -186,11 +174,32 @@ const (
 	topCausesEach = 3
 )
 
-// causes says what grew or shrank in the images that are worth it.
-func (m *markdown) causes() section {
-	s := section{name: "what grew", noun: "cause", rank: 1}
+// grown is a list of what grew or shrank, with the images that have this list: a new
+// base image comes to a whole fleet at once.
+type grown struct {
+	// title is that of the list, "" for a sentence, and kind which bytes it counts.
+	title, kind string
+	rows        []string
+	images      []*Image
+}
+
+// grown lists what changed in the images that are worth it.
+func (m *markdown) grown() []*grown {
 	if m.Kind == Inspect {
-		return s
+		return nil
+	}
+	var out []*grown
+	at := map[string]*grown{}
+	add := func(img *Image, title, kind string, rows ...string) {
+		if title != "" && img.Head.Platform != "" {
+			kind += ", " + prose(img.Head.Platform)
+		}
+		key := title + kind + strings.Join(rows, "")
+		if at[key] == nil {
+			at[key] = &grown{title: title, kind: kind, rows: rows}
+			out = append(out, at[key])
+		}
+		at[key].images = append(at[key].images, img)
 	}
 	for _, img := range m.ranked() {
 		if img.Delta == nil || img.urgency() > 2 && m.Kind == Check {
@@ -199,29 +208,100 @@ func (m *markdown) causes() section {
 		compressed, unpacked := causesByKind(img.causes())
 		for _, list := range [][]footprint.Cause{compressed, unpacked} {
 			if len(list) > 0 {
-				s.parts = append(s.parts, m.causeList(img, list))
+				add(img, "What grew", kindOf(list[0].Metric), m.causeRows(img, list)...)
 			}
 		}
-		if shrunk := img.shrunk(); len(shrunk) > 0 {
-			p := part{head: m.listTitle("What shrank", img, "unpacked")}
-			for i, c := range shrunk[:min(len(shrunk), m.top())] {
-				p.rows = append(p.rows, fmt.Sprintf("%d. **%s** %s\n", i+1, c.bytes.Signed(), c.what(inText)))
+		var rows []string
+		for i, c := range img.shrunk() {
+			if i == m.top() {
+				break
 			}
-			s.parts = append(s.parts, p)
+			rows = append(rows, fmt.Sprintf("%d. **%s** %s\n", i+1, c.bytes.Signed(), c.what(inText)))
+		}
+		if len(rows) > 0 {
+			add(img, "What shrank", "unpacked", rows...)
 		}
 		if text := img.baseAside(inText); text != "" {
-			s.parts = append(s.parts, part{rows: []string{m.imageLead(img) + text + "\n"}})
+			add(img, "", "", text+"\n")
 		}
 	}
-	return s
+	return out
 }
 
-// imageLead begins a sentence about one image among several.
-func (m *markdown) imageLead(img *Image) string {
-	if !m.several() {
-		return ""
+// part writes the list of a group.
+func (m *markdown) grownPart(g *grown) part {
+	names := ""
+	if m.several() {
+		var labels []string
+		for _, img := range g.images {
+			if label := inText(img.title()); !slices.Contains(labels, label) && len(labels) <= topCausesEach {
+				labels = append(labels, label)
+			}
+		}
+		names = labels[0]
+		if more := len(g.images) - topCausesEach; more > 0 {
+			names = strings.Join(labels[:min(len(labels), topCausesEach)], ", ") + fmt.Sprintf(" and %d more", more)
+		} else if len(labels) > 1 {
+			names = strings.Join(labels, ", ")
+		}
 	}
-	return m.label(img) + ": "
+	switch {
+	case g.title == "" && names == "":
+		return part{rows: g.rows}
+	case g.title == "":
+		return part{rows: []string{names + ": " + g.rows[0]}}
+	case names != "":
+		names = " in " + names
+	}
+	return part{head: "**" + g.title + names + "** (" + g.kind + ")\n\n", rows: g.rows}
+}
+
+// causes says what grew or shrank in the images that are worth it. Of a fleet, the
+// first lists are there to be seen, further ones are folded away, and of the rest
+// the images are counted.
+func (m *markdown) causes() []section {
+	seen := section{name: "what grew", noun: "cause", rank: 1}
+	folded := section{name: "what grew in further images", noun: "cause", rank: 2}
+	told, left, inFolded := map[*Image]bool{}, map[*Image]bool{}, map[*Image]bool{}
+	for i, g := range m.grown() {
+		switch {
+		case !m.fleet() || i < topCauses:
+			seen.parts = append(seen.parts, m.grownPart(g))
+		case i < m.limit:
+			folded.parts = append(folded.parts, m.grownPart(g))
+		}
+		for _, img := range g.images {
+			switch {
+			case m.fleet() && i >= m.limit:
+				left[img] = true
+			case m.fleet() && i >= topCauses:
+				inFolded[img] = true
+				fallthrough
+			default:
+				told[img] = true
+			}
+		}
+	}
+	more := 0
+	for img := range left {
+		if !told[img] {
+			more++
+		}
+	}
+	tail := ""
+	if more > 0 {
+		tail = fmt.Sprintf("\n%s changed%s\n", plural(more, "more image"), see(m.rest))
+	}
+	if len(folded.parts) == 0 {
+		seen.tail = tail
+		return []section{seen}
+	}
+	folded = details("What grew or shrank in "+plural(len(inFolded), "further image"), folded)
+	folded.tail = strings.TrimPrefix(tail, "\n") + folded.tail
+	if tail != "" {
+		folded.tail = tail + "\n</details>\n"
+	}
+	return []section{seen, folded}
 }
 
 func (m *markdown) top() int {
@@ -231,20 +311,9 @@ func (m *markdown) top() int {
 	return topCauses
 }
 
-// listTitle says what a list shows, of which image and in which bytes.
-func (m *markdown) listTitle(what string, img *Image, kind string) string {
-	of := ""
-	if m.several() {
-		of = " in " + inText(img.title())
-	}
-	if img.Head.Platform != "" {
-		kind += ", " + prose(img.Head.Platform)
-	}
-	return "**" + what + of + "** (" + kind + ")\n\n"
-}
-
-func (m *markdown) causeList(img *Image, causes []footprint.Cause) part {
-	p := part{head: m.listTitle("What grew", img, kindOf(causes[0].Metric))}
+// causeRows lists what grew, the last row being the sum of what is not listed.
+func (m *markdown) causeRows(img *Image, causes []footprint.Cause) []string {
+	var rows []string
 	rest := causeRemainders(img.Delta.Causes)
 	causes = withBase(causes, m.top())
 	for i, c := range causes {
@@ -253,16 +322,15 @@ func (m *markdown) causeList(img *Image, causes []footprint.Cause) part {
 			for _, c := range causes[i:] {
 				sum += c.Bytes
 			}
-			p.rows = append(p.rows, fmt.Sprintf("%d. %s: %d more\n", i+1, sum.Signed(), len(causes)-i))
-			break
+			return append(rows, fmt.Sprintf("%d. %s: %d more\n", i+1, sum.Signed(), len(causes)-i))
 		}
 		by := m.from(img.layer(c.Layer), inText)
 		if by != "" {
 			by = ", by " + by
 		}
-		p.rows = append(p.rows, fmt.Sprintf("%d. **%s** %s%s\n", i+1, c.Bytes.Signed(), img.causeWhat(c, inText, rest), by))
+		rows = append(rows, fmt.Sprintf("%d. **%s** %s%s\n", i+1, c.Bytes.Signed(), img.causeWhat(c, inText, rest), by))
 	}
-	return p
+	return rows
 }
 
 // remarks says what no table can: waivers, what could not be judged, and what to
@@ -272,30 +340,52 @@ func (m *markdown) remarks() section {
 	if m.Kind == Inspect {
 		return s
 	}
-	var p part
-	for _, img := range m.ranked() {
-		name := ""
-		if m.several() {
-			name = inText(img.title()) + ": "
+	// What is said of several images in the same words is said once.
+	var texts []string
+	of := map[string][]string{}
+	say := func(img *Image, text string) {
+		if len(of[text]) == 0 {
+			texts = append(texts, text)
 		}
+		if label := m.label(img); !slices.Contains(of[text], label) {
+			of[text] = append(of[text], label)
+		}
+	}
+	for _, img := range m.ranked() {
 		blind := false
 		for _, c := range img.Verdict.Checks {
 			if text := remark(c, prose); text != "" {
-				p.rows = append(p.rows, "- "+name+text+"\n")
+				say(img, text)
 			}
 			blind = blind || c.Blind
 		}
 		for _, note := range img.Verdict.Notes {
-			p.rows = append(p.rows, "- "+name+prose(note)+"\n")
+			say(img, prose(note))
 		}
 		if img.Baseline.Status == string(budget.BaselineNotComparable) && !blind {
-			p.rows = append(p.rows, "- "+name+baselineWords(img.Baseline, inText, prose)+"\n")
+			say(img, baselineWords(img.Baseline, inText, prose))
 		}
+	}
+	var p part
+	for _, text := range texts {
+		names := ""
+		if m.several() {
+			names = listed(of[text], topCausesEach) + ": "
+		}
+		p.rows = append(p.rows, "- "+names+text+"\n")
 	}
 	if len(p.rows) > 0 {
 		s.parts = []part{p}
 	}
 	return s
+}
+
+// listed joins the first n names, and counts the others.
+func listed(names []string, n int) string {
+	if len(names) <= n {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:n], ", "), len(names)-n)
 }
 
 // parts is the table whose rows add up to the change.
@@ -323,7 +413,7 @@ func (m *markdown) parts() section {
 func (m *markdown) layers() section {
 	s := section{name: "layers", noun: "layer", rank: 4}
 	all, changed, compared := 0, 0, false
-	for _, img := range m.ranked() {
+	for _, img := range m.explained {
 		if m.Kind == Check && img.urgency() > 2 {
 			continue
 		}
@@ -340,6 +430,9 @@ func (m *markdown) layers() section {
 		s.parts = append(s.parts, p)
 	}
 	summary := fmt.Sprintf("Layers: %d", all)
+	if m.fleet() {
+		summary = fmt.Sprintf("Layers of %s: %d", plural(len(s.parts), "image"), all)
+	}
 	if compared {
 		summary += fmt.Sprintf(", of which %d changed", changed)
 	}
@@ -492,7 +585,7 @@ func (m *markdown) checks() section {
 		s.rank = 9
 	}
 	total, passed := 0, 0
-	for _, img := range m.ranked() {
+	for _, img := range m.explained {
 		if len(img.Verdict.Checks) == 0 {
 			continue
 		}
@@ -506,11 +599,14 @@ func (m *markdown) checks() section {
 		}
 		s.parts = append(s.parts, p)
 	}
-	summary := fmt.Sprintf("Checks: %d, of which %d passed", total, passed)
-	if passed == total {
-		summary = fmt.Sprintf("Checks: %d, all passed", total)
+	summary := "Checks"
+	if m.fleet() {
+		summary += " of " + plural(len(s.parts), "image")
 	}
-	return details(summary, s)
+	if passed == total {
+		return details(fmt.Sprintf("%s: %d, all passed", summary, total), s)
+	}
+	return details(fmt.Sprintf("%s: %d, of which %d passed", summary, total, passed), s)
 }
 
 func checkRow(c budget.Check) string {
@@ -545,7 +641,7 @@ func checkRow(c budget.Check) string {
 func (m *markdown) packages() section {
 	s := section{name: "packages", noun: "package", rank: 6}
 	n := 0
-	for _, img := range m.ranked() {
+	for _, img := range m.explained {
 		if img.Delta == nil || len(img.Delta.Packages) == 0 || m.Kind == Inspect {
 			continue
 		}
@@ -563,7 +659,7 @@ func (m *markdown) packages() section {
 func (m *markdown) paths() section {
 	s := section{name: "paths", noun: "path", rank: 7}
 	var sum footprint.Bytes
-	for _, img := range m.ranked() {
+	for _, img := range m.explained {
 		if img.Delta == nil || img.Delta.Has&footprint.HasFiles == 0 || m.Kind == Inspect || m.Kind == Check && img.urgency() > 2 {
 			continue
 		}
@@ -583,7 +679,16 @@ func (m *markdown) paths() section {
 			s.parts = append(s.parts, p)
 		}
 	}
-	return details(fmt.Sprintf("Paths that changed: %s unpacked", sum.Signed()), s)
+	return details(m.inAll("Paths that changed", sum.Signed()+" unpacked", s), s)
+}
+
+// inAll ends the summary of a section with what its bytes are together; of several
+// images, only how many they are: a host has one platform, and layers in common.
+func (m *markdown) inAll(words, sum string, s section) string {
+	if m.several() {
+		return words + ": in " + plural(len(s.parts), "image")
+	}
+	return words + ": " + sum
 }
 
 // sameWaste tells whether both images hide the same bytes, which then explain no
@@ -602,7 +707,7 @@ func (img *Image) wasteful() bool {
 func (m *markdown) waste() section {
 	s := section{name: "wasted bytes", noun: "place", rank: 5}
 	var sum footprint.Bytes
-	for _, img := range m.ranked() {
+	for _, img := range m.explained {
 		head := img.Head
 		if head.Metrics.Has&footprint.HasFiles == 0 || m.Kind == Check && !img.wasteful() || m.Kind == Diff && img.sameWaste() {
 			continue
@@ -619,7 +724,7 @@ func (m *markdown) waste() section {
 			s.parts = append(s.parts, p)
 		}
 	}
-	return details(fmt.Sprintf("Wasted: %s unpacked that no container can see", sum), s)
+	return details(m.inAll("Wasted", fmt.Sprintf("%s unpacked that no container can see", sum), s), s)
 }
 
 // largest lists the heaviest directories and files of an inspection.
@@ -656,7 +761,7 @@ func (m *markdown) budgetLine(pos budget.Pos) string {
 func (m *markdown) acceptances() []acceptance {
 	var out []acceptance
 	at := map[string]int{}
-	for _, img := range m.ranked() {
+	for _, img := range m.explained {
 		for _, a := range img.acceptances(inText) {
 			key := a.verb + " " + a.key + " " + a.pos.String()
 			i, twice := at[key]

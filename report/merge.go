@@ -17,8 +17,8 @@ import (
 // a check before a diff before an inspect.
 //
 // An image that could not be measured stays, and makes the status fail, unless a
-// newer run says something of that name. A later argument of the same run is not
-// enough: it may be about another platform.
+// newer run says something of that name, and of that platform if one is known. A
+// later argument of the same run is not enough: it may be about another platform.
 func Merge(reports ...*Report) *Report {
 	reports = slices.DeleteFunc(slices.Clone(reports), func(r *Report) bool { return r == nil })
 	out := &Report{}
@@ -63,27 +63,37 @@ func Merge(reports ...*Report) *Report {
 }
 
 // unmeasuredStill lists the images without figures of which no newer run says
-// anything, each name once for every reason.
+// anything, each once for every reason. Without a platform, one is about all of its
+// name.
 func unmeasuredStill(reports []*Report) []Unmeasured {
-	latest := map[string]Run{}
-	said := func(name string, run Run) {
-		if last, ok := latest[name]; !ok || last.before(run) {
-			latest[name] = run
+	type key struct{ name, platform string }
+	latest, any := map[key]Run{}, map[string]Run{}
+	said := func(name, platform string, run Run) {
+		if last, ok := latest[key{name, platform}]; !ok || last.before(run) {
+			latest[key{name, platform}] = run
+		}
+		if last, ok := any[name]; !ok || last.before(run) {
+			any[name] = run
 		}
 	}
 	for _, r := range reports {
 		for i := range r.Images {
-			said(r.Images[i].title(), r.Run)
+			said(r.Images[i].title(), r.Images[i].Head.Platform, r.Run)
 		}
 		for _, u := range r.Unmeasured {
-			said(u.Name, r.Run)
+			said(u.Name, u.Platform, r.Run)
 		}
 	}
 	var out []Unmeasured
 	seen := map[Unmeasured]bool{}
 	for _, r := range reports {
 		for _, u := range r.Unmeasured {
-			if !seen[u] && !r.Run.before(latest[u.Name]) {
+			outdated := r.Run.before(any[u.Name])
+			if u.Platform != "" {
+				whole, told := latest[key{u.Name, ""}]
+				outdated = r.Run.before(latest[key{u.Name, u.Platform}]) || told && r.Run.before(whole)
+			}
+			if !seen[u] && !outdated {
 				seen[u], out = true, append(out, u)
 			}
 		}

@@ -58,6 +58,8 @@ type Report struct {
 type Unmeasured struct {
 	// Name is its id in the budget file, Reason a sentence.
 	Name, Reason string
+	// Platform is os/arch[/variant], "" where it is not about one of several.
+	Platform string
 }
 
 // Image is one measured image with everything said about it.

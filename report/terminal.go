@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/org/image-budget/budget"
@@ -38,19 +39,36 @@ func Terminal(w io.Writer, r *Report, opt TerminalOptions) error {
 		s.blank()
 		s.unmeasured(u)
 	}
+	images := make([]*Image, len(r.Images))
 	for i := range r.Images {
+		images[i] = &r.Images[i]
+	}
+	more := 0
+	if r.fleet() {
+		images, more = r.detailed(maxDetailedOnTerminal)
+	}
+	for _, img := range images {
 		s.blank()
 		switch r.Kind {
 		case Inspect:
-			s.inspect(&r.Images[i])
+			s.inspect(img)
 		case Diff:
-			s.diff(&r.Images[i])
+			s.diff(img)
 		default:
-			s.check(&r.Images[i])
+			s.check(img)
 		}
 	}
 	s.blank()
-	if r.total() > 1 && r.Kind == Check {
+	if r.fleet() {
+		if more > 0 {
+			s.row(0, cell{plural(more, "more image") + " changed or not within budget, below in one line each", faint})
+			s.blank()
+		}
+		s.overviewRows(r)
+		s.blank()
+		s.prose(0, tintOf(r.overall()), summary(r))
+		s.unmeasuredNames(r.Unmeasured)
+	} else if r.total() > 1 && r.Kind == Check {
 		s.prose(0, tintOf(r.overall()), summary(r))
 		s.names(r.with(budget.Fail), budget.Fail)
 		s.unmeasuredNames(r.Unmeasured)
@@ -77,15 +95,9 @@ func (s *sheet) names(images []*Image, status budget.Status) {
 	}
 }
 
-// with returns the images with a status.
+// with returns the images with a status, in the order of their rank.
 func (r *Report) with(status budget.Status) []*Image {
-	var out []*Image
-	for i := range r.Images {
-		if r.Images[i].Verdict.Status == status {
-			out = append(out, &r.Images[i])
-		}
-	}
-	return out
+	return slices.DeleteFunc(r.ranked(), func(img *Image) bool { return img.Verdict.Status != status })
 }
 
 // summary says how many images keep to their budget.

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -23,6 +24,14 @@ func (r *Report) overall() budget.Status {
 // total counts the images that the report is about, measured or not.
 func (r *Report) total() int { return len(r.Images) + len(r.Unmeasured) }
 
+// title names an image without figures, with its platform if one is known.
+func (u Unmeasured) title(q quote) string {
+	if u.Platform == "" {
+		return q(u.Name)
+	}
+	return q(u.Name) + " for " + q(u.Platform)
+}
+
 // unmeasuredSummary counts the images that could not be measured, and says how
 // the others came out.
 func unmeasuredSummary(r *Report) string {
@@ -41,7 +50,11 @@ func unmeasuredSummary(r *Report) string {
 
 // unmeasured writes an image without figures the way one with figures begins.
 func (s *sheet) unmeasured(u Unmeasured) {
-	s.header(plainName(u.Name), "", sign(budget.Fail)+" "+couldNot, tintOf(budget.Fail))
+	platform := ""
+	if u.Platform != "" {
+		platform = plainName(u.Platform)
+	}
+	s.header(plainName(u.Name), platform, sign(budget.Fail)+" "+couldNot, tintOf(budget.Fail))
 	if u.Reason != "" {
 		s.blank()
 		s.prose(2, plain, plainName(u.Reason))
@@ -55,17 +68,17 @@ func (s *sheet) unmeasuredNames(all []Unmeasured) {
 			s.row(2, cell{fmt.Sprintf("and %d more", len(all)-i), faint})
 			return
 		}
-		s.row(2, cell{sign(budget.Fail) + " ", tintOf(budget.Fail)}, cell{middle(plainName(u.Name), s.width/2), plain}, cell{"  " + couldNot, faint})
+		s.row(2, cell{sign(budget.Fail) + " ", tintOf(budget.Fail)}, cell{middle(u.title(plainName), s.width/2), plain}, cell{"  " + couldNot, faint})
 	}
 }
 
 // unmeasuredHeadline names a single image without figures, or counts several.
 func (m *markdown) unmeasuredHeadline() string {
-	first, n := inHead(m.Unmeasured[0].Name), len(m.Unmeasured)
+	first, n := m.Unmeasured[0].title(inHead), len(m.Unmeasured)
 	if n == 1 {
 		return first + " " + couldNot
 	}
-	words := first + ", " + inHead(m.Unmeasured[1].Name)
+	words := first + ", " + m.Unmeasured[1].title(inHead)
 	if n > 2 {
 		words += fmt.Sprintf(" and %d more", n-2)
 	}
@@ -85,18 +98,17 @@ func (m *markdown) unmeasuredList(width int) string {
 			fmt.Fprintf(&b, "- and %s %s\n", plural(len(m.Unmeasured)-i, "more image"), couldNot)
 			break
 		}
-		fmt.Fprintf(&b, "- %s\n", sentence(inText(u.Name)+" "+couldNot, reason(u.Reason, width)))
+		fmt.Fprintf(&b, "- %s\n", sentence(u.title(inText)+" "+couldNot, reason(u.Reason, width)))
 	}
 	return b.String()
 }
 
 // unmeasuredRows adds the rows of the table for images without figures.
 func (m *markdown) unmeasuredRows(g *grid) {
-	platform := "–"
-	if _, one := m.platform(); one {
-		platform = ""
-	}
-	row := func(name string) {
+	row := func(name, platform string) {
+		if platform = cmp.Or(platform, "–"); m.single {
+			platform = ""
+		}
 		status := whole(emoji(budget.Warn) + " " + couldNot)
 		if m.Kind == Inspect {
 			g.add(name+" "+status, platform, "–", "–", "–", "–", "–", "–")
@@ -110,10 +122,10 @@ func (m *markdown) unmeasuredRows(g *grid) {
 	}
 	for i, u := range m.Unmeasured {
 		if i == maxNames {
-			row(fmt.Sprintf("%d more", len(m.Unmeasured)-i))
+			row(fmt.Sprintf("%d more", len(m.Unmeasured)-i), "")
 			break
 		}
-		row(inCell(u.Name))
+		row(inCell(u.Name), prose(u.Platform))
 	}
 }
 

@@ -244,10 +244,17 @@ func (s *sheet) overviewRows(r *Report) {
 	var rows [][]cell
 	for _, img := range images {
 		f := img.figure(false, img.sizeMetric())
-		was, now, change := f.texts()
-		arrow, platform := "", ""
-		if was != "" {
-			arrow = "→"
+		// The change says what two sizes that round to the same text do not.
+		was, arrow, platform := "", "", ""
+		_, now, change := f.texts()
+		if f.known {
+			now = footprint.Bytes(f.now).String()
+			if f.estimated {
+				now = "≈ " + now
+			}
+		}
+		if f.compared && s.width >= defaultWidth {
+			was, arrow = footprint.Bytes(f.was).String(), "→"
 		}
 		if platforms {
 			platform = plainName(cmp.Or(img.Head.Platform, "–"))

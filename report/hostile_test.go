@@ -41,7 +41,7 @@ func poisoned(t testing.TB, name func() string) *report.Report {
 	head, base := img.Head, img.Base
 	for _, i := range []*footprint.Image{head, base} {
 		i.Reference, i.Digest, i.Platform = name(), name(), name()
-		i.Base.FoundBy, i.Base.Reference = name(), name()
+		i.Base.FoundBy, i.Base.Reference, i.Base.Digest = name(), name(), name()
 		for k := range i.Layers {
 			l := &i.Layers[k]
 			l.CreatedBy, l.Digest, l.DiffID = name(), name(), name()
@@ -79,8 +79,15 @@ func poisoned(t testing.TB, name func() string) *report.Report {
 	for k := range d.Causes {
 		d.Causes[k].Path = name()
 	}
+	if len(head.Reference)%2 == 0 {
+		d.Base.Change = footprint.Changed
+		d.Causes = append(d.Causes, footprint.Cause{Bytes: 20_000, Base: true, Metric: footprint.Unpacked, Change: footprint.Changed, Layer: -1})
+	}
 	for k := range img.Verdict.Checks {
 		c := &img.Verdict.Checks[k]
+		if c.Kind == budget.KindGrowth {
+			c.Kind, c.Release = budget.KindSinceRelease, name()
+		}
 		c.Limit, c.Subject, c.Message = name(), name(), name()
 		if k%2 == 0 {
 			c.Rule = name()
@@ -126,7 +133,7 @@ func everyPoison(t *testing.T, f func(t *testing.T, r *report.Report)) {
 			if r.Images[0].Head.Name = s; i%2 == 0 {
 				r.Images = nil
 			}
-			f(t, unmeasured(r, report.Unmeasured{Name: s, Reason: s}, report.Unmeasured{Name: s, Reason: "why: " + s}))
+			f(t, unmeasured(r, report.Unmeasured{Name: s, Reason: s}, report.Unmeasured{Name: s, Reason: "why: " + s, Platform: s}))
 		})
 	}
 	for seed := range uint64(16) {
@@ -137,9 +144,19 @@ func everyPoison(t *testing.T, f func(t *testing.T, r *report.Report)) {
 			if seed%4 == 0 {
 				r.Images = append(r.Images, poisoned(t, picker(seed+1000)).Images...)
 			}
+			if seed%4 == 2 { // a fleet
+				for i := range uint64(30) {
+					img := poisoned(t, picker(seed+1000*i)).Images[0]
+					if i%3 == 0 {
+						img.Verdict = budget.Verdict{Status: budget.Pass}
+					}
+					r.Images = append(r.Images, img)
+				}
+				r.Kind = report.Check
+			}
 			if name := picker(seed + 2000); seed%4 == 1 {
 				for range 25 {
-					r.Unmeasured = append(r.Unmeasured, report.Unmeasured{Name: name(), Reason: name()})
+					r.Unmeasured = append(r.Unmeasured, report.Unmeasured{Name: name(), Reason: name(), Platform: name()})
 				}
 			}
 			f(t, r)

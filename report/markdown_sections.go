@@ -400,7 +400,7 @@ func (m *markdown) parts() section {
 			continue
 		}
 		p := part{head: m.about(img) + tableHead("part (unpacked)", ">change", "")}
-		for _, part := range img.partList(inText) {
+		for _, part := range img.partList(inCell) {
 			p.rows = append(p.rows, tableRow(part.name, part.bytes.Signed(), part.meaning))
 		}
 		p.rows = append(p.rows, tableRow("**sum**", "**"+img.Delta.Parts.Sum().Signed()+"**", "the change of unpacked"))

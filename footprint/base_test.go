@@ -83,6 +83,22 @@ func TestBaseBump(t *testing.T) {
 	}
 }
 
+// TestRebuiltOnAnotherBase: layers that are built anew have other diffIDs for
+// times alone. What they always put into a directory is no growth of it.
+func TestRebuiltOnAnotherBase(t *testing.T) {
+	t.Parallel()
+	old, new := onDebian("debian:12.1", 40*mb, 2, file("/usr/lib/tool.so", 5*mb, 0)), onDebian("debian:12.5", 51*mb, 2, file("/usr/lib/tool.so", 5*mb+mb/2, 0))
+	for i := 2; i < len(new.Layers); i++ {
+		new.Layers[i].DiffID += " again"
+	}
+	for name, baseline := range map[string]*Image{"files": old, "a stored baseline": stored(t, old)} {
+		d := compared(t, baseline, new)
+		if len(d.Causes) != 2 || !d.Causes[0].Base || d.Causes[1].Bytes != mb/2 || d.Causes[1].Layer != 2 {
+			t.Errorf("%s: %+v", name, d.Causes)
+		}
+	}
+}
+
 // TestBaseBumpOfAManifest: without layers it is told in compressed bytes.
 func TestBaseBumpOfAManifest(t *testing.T) {
 	t.Parallel()

@@ -13,10 +13,10 @@ const maxCauses = 20
 func causes(root *node, d *Delta, old, new *Image) []Cause {
 	c := causeFinder{delta: d, old: old, new: new}
 	if d.replaced() {
-		c.base, c.changed = baseLayers(new), map[int]bool{}
+		c.base, c.gains = baseLayers(new), map[int]Bytes{}
 		for _, l := range d.Layers {
-			if l.New != nil && l.Change != Same && l.New.Index >= c.base {
-				c.changed[l.New.Index] = true
+			if gain, _ := l.Unpacked(); l.New != nil && l.New.Index >= c.base && gain > 0 {
+				c.gains[l.New.Index] = gain
 			}
 		}
 		if bytes, known := d.Base.Unpacked(); known {
@@ -73,11 +73,10 @@ type causeFinder struct {
 	threshold Bytes
 	found     []Cause
 	// base counts the layers that another base image brought, 0 if it is the
-	// same one or unknown, and changed are the indexes of the layers above it
-	// that are not the same either. Only with them a cause that is not the base
-	// is looked for.
-	base    int
-	changed map[int]bool
+	// same one or unknown, and gains are by how much layers above it grew: on
+	// another base all of them are built anew, with the same files mostly.
+	base  int
+	gains map[int]Bytes
 }
 
 // otherBase adds the base image as a cause.
@@ -158,12 +157,13 @@ func (c *causeFinder) addPath(n node, name string) {
 	bytes, layers := n.growth(), n.layers
 	if c.delta.replaced() && (c.old.Files == nil || c.new.Files == nil) {
 		// Of a directory whose files are not known one by one, the base may
-		// have brought a part. What is above it did not grow by more than it
-		// holds now.
-		layers = slices.DeleteFunc(slices.Clone(layers), func(l layerBytes) bool { return !c.changed[l.layer] })
+		// have brought a part. A layer above it brought no more than it holds
+		// there now, and no more than it grew by.
+		layers = slices.Clone(layers)
 		var own Bytes
-		for _, l := range layers {
-			own += l.bytes
+		for i, l := range layers {
+			layers[i].bytes = min(l.bytes, c.gains[l.layer])
+			own += layers[i].bytes
 		}
 		if bytes = min(bytes, own); bytes < c.threshold {
 			return

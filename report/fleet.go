@@ -233,14 +233,28 @@ func (m *markdown) others() section {
 	return details("Within budget: "+plural(len(others), "more image")+", compressed bytes", s)
 }
 
-// overviewRows writes the last table of a fleet on a terminal: a line for each image
-// that is worth one, the ones to look at first, and the number of the others.
-func (s *sheet) overviewRows(r *Report) {
+// overview writes the last table of a fleet on a terminal: a line for each image that
+// is worth one, the ones to look at first, and the number of the others. Where the
+// width does not allow it, the lines lose the size of the baseline, then the limit, then the change.
+func (s *sheet) overview(r *Report) {
 	images, others := r.shown()
-	platforms := false
-	for _, img := range images {
-		platforms = platforms || img.Head.Platform != images[0].Head.Platform
+	columns := []column{{tight: true}, {flex: true}, {flex: true}, {right: true, tight: true}, {tight: true}, {right: true}, {right: true}, {flex: true}}
+	var rows [][]cell
+	for _, short := range []int{0, 1, 2, 3} {
+		rows = fleetLines(images, short)
+		if widths := (&sheet{width: 1 << 20}).fit(2, columns, rows); 2+total(columns, widths) <= s.width {
+			break
+		}
 	}
+	s.table(2, columns, rows)
+	if len(others) > 0 {
+		s.prose(2, faint, otherWords(others))
+	}
+}
+
+// fleetLines are a line for each image, with less in it the larger short is.
+func fleetLines(images []*Image, short int) [][]cell {
+	platforms := slices.ContainsFunc(images, func(img *Image) bool { return img.Head.Platform != images[0].Head.Platform })
 	var rows [][]cell
 	for _, img := range images {
 		f := img.figure(false, img.sizeMetric())
@@ -253,20 +267,24 @@ func (s *sheet) overviewRows(r *Report) {
 				now = "≈ " + now
 			}
 		}
-		if f.compared && s.width >= defaultWidth {
+		if f.compared && short == 0 {
 			was, arrow = footprint.Bytes(f.was).String(), "→"
 		}
 		if platforms {
 			platform = plainName(cmp.Or(img.Head.Platform, "–"))
 		}
+		if short == 3 {
+			change = ""
+		}
+		words := img.worstWords(plainName)
+		if c := binding(img.Verdict.Checks); c != nil && short >= 2 {
+			words = state(*c)
+		}
 		status := img.Verdict.Status
 		rows = append(rows, []cell{
 			{sign(status), tintOf(status)}, {plainName(img.title()), plain}, {platform, faint}, {was, faint}, {arrow, faint}, {now, bold},
-			{change, changeTint(f.now - f.was)}, {img.worstWords(plainName), tintOf(status)},
+			{change, changeTint(f.now - f.was)}, {words, tintOf(status)},
 		})
 	}
-	s.table(2, []column{{tight: true}, {flex: true}, {flex: true}, {right: true, tight: true}, {tight: true}, {right: true}, {right: true}, {flex: true}}, rows)
-	if len(others) > 0 {
-		s.prose(2, faint, otherWords(others))
-	}
+	return rows
 }

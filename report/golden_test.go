@@ -273,6 +273,18 @@ func fleet(t testing.TB, n int) *report.Report {
 	return unmeasured(wrap(images...), report.Unmeasured{Name: "worker", Reason: refused.Reason})
 }
 
+// fleetOnTwo is a fleet of two platforms.
+func fleetOnTwo(t testing.TB) *report.Report {
+	r := fleet(t, 50)
+	for i := range r.Images {
+		if i%2 == 1 {
+			r.Images[i].Head.Platform = "linux/arm64/v8"
+		}
+	}
+	r.Images[6].Head.Name = "a-team/a-rather-long-name-of-a-service"
+	return r
+}
+
 // allOver is a fleet in which every image breaks all its limits, as a new budget or a
 // new base does.
 func allOver(t testing.TB, n int) *report.Report {
@@ -392,6 +404,7 @@ func TestGoldenColor(t *testing.T) {
 	t.Parallel()
 	golden(t, "over-color.txt", terminal(t, rich(t), report.TerminalOptions{Color: true}))
 	golden(t, "over-wide.txt", terminal(t, rich(t), report.TerminalOptions{Width: 120}))
+	golden(t, "many-images-narrow.txt", terminal(t, fleetOnTwo(t), report.TerminalOptions{Width: 60}))
 	golden(t, "over-narrow.txt", terminal(t, rich(t), report.TerminalOptions{Width: 60}))
 }
 

@@ -228,7 +228,7 @@ func (m *markdown) grown() []*grown {
 	return out
 }
 
-// part writes the list of a group.
+// grownPart writes a list with the names of its images.
 func (m *markdown) grownPart(g *grown) part {
 	names := ""
 	if m.several() {

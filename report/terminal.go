@@ -61,10 +61,10 @@ func Terminal(w io.Writer, r *Report, opt TerminalOptions) error {
 	s.blank()
 	if r.fleet() {
 		if more > 0 {
-			s.row(0, cell{plural(more, "more image") + " changed or not within budget, below in one line each", faint})
+			s.prose(0, faint, plural(more, "more image")+" changed or not within budget, below in one line each")
 			s.blank()
 		}
-		s.overviewRows(r)
+		s.overview(r)
 		s.blank()
 		s.prose(0, tintOf(r.overall()), summary(r))
 		s.unmeasuredNames(r.Unmeasured)

@@ -53,6 +53,11 @@ func TestSchemaRefuses(t *testing.T) {
 		"version: 1\nimages: {a: {image: b, limits: {size: {max: 1}}}}", "version: 1\nimages: {a: {image: b, limits: {layers: {max: 1MB}}}}",
 		"version: 1\nimages: {a: {image: b, limits: {final: {max: 1Mo}}}}", "version: 1\nimages: {a: {image: b, forbid: [x]}}",
 		"version: 1\nimages: {a: {image: b, waivers: [{limit: x}]}}", "version: 1\nimages: {a: {image: b}}\nbaseline: x",
+		"version: 1\nimages: {a: {build: {network: bridge}}}", "version: 1\nimages: {a: {build: {pull: 1}}}",
+		"version: 1\nimages: {a: {build: {secrets: [{src: b}]}}}", "version: 1\nimages: {a: {build: {tags: b}}}", "version: 1\nimages: {a: {build: {nocache: true}}}",
+		"version: 1\nimages: {a: {image: b, limits: {final: {growth: {percent: 5%}}}}}",
+		"version: 1\nimages: {a: {image: b, limits: {final: {growth: {since-release: {percent: 5%}}}}}}",
+		"version: 1\nimages: {a: {image: b, limits: {layers: {growth: {percent: 5%, bytes: 1}}}}}",
 	} {
 		value, err := decodeAny([]byte(src))
 		if err != nil {

@@ -107,6 +107,15 @@ func TestBaseAside(t *testing.T) {
 	}
 }
 
+// Platforms of one image are told apart, and share a sentence.
+func TestBaseAsideOfPlatforms(t *testing.T) {
+	t.Parallel()
+	amd, arm := bumped(t, -8_000_000, 14_000_000), bumped(t, -8_000_000, 14_000_000)
+	arm.Head.Platform, arm.Base.Platform = "linux/arm64", "linux/arm64"
+	wants(t, "markdown", markdown(t, wrap(amd, arm), comment),
+		[]string{"\n`web` (linux/amd64), `web` (linux/arm64): base image −12.0 MB (unpacked): `node:20.11-bookworm-slim` → `node:20.19-bookworm-slim`\n"}, nil)
+}
+
 // Rows of the base and of what is above it add up, also where a layer crossed
 // from one to the other.
 func TestLayersAcrossTheBoundary(t *testing.T) {

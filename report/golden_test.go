@@ -289,9 +289,11 @@ func fleetOnTwo(t testing.TB) *report.Report {
 // new base does.
 func allOver(t testing.TB, n int) *report.Report {
 	var images []report.Image
+	one := rich(t).Images[0]
 	for i := range n {
-		img := rich(t).Images[0]
-		img.Head.Name = fmt.Sprintf("service-%03d", i)
+		img, head := one, *one.Head
+		head.Name = fmt.Sprintf("service-%03d", i)
+		img.Head = &head
 		images = append(images, img)
 	}
 	return wrap(images...)

@@ -234,16 +234,13 @@ func (m *markdown) grownPart(g *grown) part {
 	if m.several() {
 		var labels []string
 		for _, img := range g.images {
-			if label := inText(img.title()); !slices.Contains(labels, label) && len(labels) <= topCausesEach {
-				labels = append(labels, label)
+			label := inText(img.title())
+			if g.title == "" {
+				label = m.label(img) // nothing else names its platform
 			}
+			labels = append(labels, label)
 		}
-		names = labels[0]
-		if more := len(g.images) - topCausesEach; more > 0 {
-			names = strings.Join(labels[:min(len(labels), topCausesEach)], ", ") + fmt.Sprintf(" and %d more", more)
-		} else if len(labels) > 1 {
-			names = strings.Join(labels, ", ")
-		}
+		names = listed(labels, topCausesEach)
 	}
 	switch {
 	case g.title == "" && names == "":
@@ -260,48 +257,50 @@ func (m *markdown) grownPart(g *grown) part {
 // first lists are there to be seen, further ones are folded away, and of the rest
 // the images are counted.
 func (m *markdown) causes() []section {
+	groups := m.grown()
+	first, limit := len(groups), len(groups)
+	if m.fleet() {
+		first, limit = min(first, topCauses), min(limit, m.limit)
+	}
 	seen := section{name: "what grew", noun: "cause", rank: 1}
+	for _, g := range groups[:first] {
+		seen.parts = append(seen.parts, m.grownPart(g))
+	}
+	more := ""
+	if left := imagesOf(groups[limit:], groups[:limit]); left > 0 {
+		more = "\n" + plural(left, "more image") + " changed" + see(m.rest) + "\n"
+	}
+	if first == limit {
+		seen.tail = more
+		return []section{seen}
+	}
 	folded := section{name: "what grew in further images", noun: "cause", rank: 2}
-	told, left, inFolded := map[*Image]bool{}, map[*Image]bool{}, map[*Image]bool{}
-	for i, g := range m.grown() {
-		switch {
-		case !m.fleet() || i < topCauses:
-			seen.parts = append(seen.parts, m.grownPart(g))
-		case i < m.limit:
-			folded.parts = append(folded.parts, m.grownPart(g))
-		}
+	for _, g := range groups[first:limit] {
+		folded.parts = append(folded.parts, m.grownPart(g))
+	}
+	folded = details("What grew or shrank in "+plural(imagesOf(groups[first:limit], groups[:first]), "further image"), folded)
+	folded.tail = more + folded.tail
+	return []section{seen, folded}
+}
+
+// imagesOf counts the images of some lists that none of the others is about.
+func imagesOf(lists, others []*grown) int {
+	seen := map[*Image]bool{}
+	for _, g := range others {
 		for _, img := range g.images {
-			switch {
-			case m.fleet() && i >= m.limit:
-				left[img] = true
-			case m.fleet() && i >= topCauses:
-				inFolded[img] = true
-				fallthrough
-			default:
-				told[img] = true
+			seen[img] = true
+		}
+	}
+	n := 0
+	for _, g := range lists {
+		for _, img := range g.images {
+			if !seen[img] {
+				seen[img] = true
+				n++
 			}
 		}
 	}
-	more := 0
-	for img := range left {
-		if !told[img] {
-			more++
-		}
-	}
-	tail := ""
-	if more > 0 {
-		tail = fmt.Sprintf("\n%s changed%s\n", plural(more, "more image"), see(m.rest))
-	}
-	if len(folded.parts) == 0 {
-		seen.tail = tail
-		return []section{seen}
-	}
-	folded = details("What grew or shrank in "+plural(len(inFolded), "further image"), folded)
-	folded.tail = strings.TrimPrefix(tail, "\n") + folded.tail
-	if tail != "" {
-		folded.tail = tail + "\n</details>\n"
-	}
-	return []section{seen, folded}
+	return n
 }
 
 func (m *markdown) top() int {

@@ -97,7 +97,7 @@ func parseSecret(text string) (Secret, *mistake) {
 	kind := ""
 	seen := map[string]bool{}
 	for _, f := range fields {
-		key := strings.ToLower(f.key)
+		key := f.key
 		if key == "source" {
 			key = "src"
 		}
@@ -219,7 +219,7 @@ func checkCache(text string, types []string) *mistake {
 	}
 	kind, seen := "", map[string]bool{}
 	for _, f := range fields {
-		switch key := strings.ToLower(f.key); {
+		switch key := f.key; {
 		case !f.assigned || key == "" || !plainWord(key):
 			return mistaken(hint, "a part of the cache is not KEY=VALUE")
 		case seen[key]:
@@ -340,7 +340,7 @@ func checkNetwork(name string) *mistake {
 	return mistaken(hint, "%s is no network of a build", quote(name))
 }
 
-// attribute is a KEY=VALUE, or a word alone in key.
+// attribute is a KEY=VALUE, its key in lower case, or a word alone in key.
 type attribute struct {
 	key, value string
 	assigned   bool
@@ -359,6 +359,9 @@ func attributes(text string) ([]attribute, bool) {
 	out := make([]attribute, len(fields))
 	for i, f := range fields {
 		key, value, ok := strings.Cut(f, "=")
+		if ok {
+			key = strings.ToLower(key)
+		}
 		out[i] = attribute{key, value, ok}
 	}
 	return out, true

@@ -68,7 +68,7 @@ func total(out *footprint.Image, opt Options) {
 	if out.Base == nil {
 		out.Base, out.Own = &footprint.Base{}, &footprint.Metrics{}
 	}
-	out.Base.FoundBy, out.Base.Reference = opt.BaseFoundBy, opt.BaseReference
+	out.Base.FoundBy, out.Base.Reference, out.Base.Digest = opt.BaseFoundBy, opt.BaseReference, opt.BaseDigest
 	sumLayers(&out.Base.Metrics, out.Layers[:opt.Base])
 	sumLayers(out.Own, out.Layers[opt.Base:])
 }

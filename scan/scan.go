@@ -58,9 +58,9 @@ type Options struct {
 	EstimateAll bool
 	// Base is the number of layers that FROM brought, 0 if unknown, or if there
 	// is no base and BaseFoundBy says how that is known: then all layers are the
-	// image's own. BaseFoundBy and BaseReference go into the result.
-	Base                       int
-	BaseFoundBy, BaseReference string
+	// image's own. BaseFoundBy, BaseReference and BaseDigest go into the result.
+	Base                                   int
+	BaseFoundBy, BaseReference, BaseDigest string
 	// Cache holds the indexes of layers read before; nil is none.
 	Cache *Cache
 	// Workers is how many layers are read at once; 0 is one per processor.

@@ -25,6 +25,8 @@ const baseWait = 20 * time.Second
 type boundary struct {
 	foundBy, reference string
 	layers             int
+	// digest is that of the base, where reference does not hold it.
+	digest string
 	// opened are the layers as the base's own source has them, nil if it was
 	// not asked.
 	opened []source.Layer
@@ -46,7 +48,10 @@ func (m *measurer) findBase(ctx context.Context, img *source.Image, w want, opt 
 	case found == nil:
 		return
 	}
-	opt.Base, opt.BaseFoundBy, opt.BaseReference = found.layers, found.foundBy, found.reference
+	opt.Base, opt.BaseFoundBy = found.layers, found.foundBy
+	// A digest is not part of the name: the one changes while the other stays.
+	opt.BaseReference, opt.BaseDigest, _ = strings.Cut(found.reference, "@")
+	opt.BaseDigest = cmp.Or(opt.BaseDigest, found.digest)
 	// What the base's own source holds compressed need not be estimated.
 	blobs := maps.Clone(opt.Blobs)
 	for _, l := range found.opened {
@@ -78,7 +83,7 @@ func (m *measurer) boundary(ctx context.Context, img *source.Image, w want) (*bo
 		return found, nil
 	}
 	if known := w.against; known != nil && known.Base != nil && alreadySeen(img, known) {
-		return &boundary{foundBy: known.Base.FoundBy, reference: known.Base.Reference, layers: known.Base.Metrics.Layers}, nil
+		return &boundary{foundBy: known.Base.FoundBy, reference: known.Base.Reference, layers: known.Base.Metrics.Layers, digest: known.Base.Digest}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, baseWait)
 	defer cancel()
@@ -121,7 +126,7 @@ func (m *measurer) baseNamed(ctx context.Context, img *source.Image, ref, foundB
 	if n == 0 || n < len(base) {
 		return nil, &otherBaseError{name, n, len(base)}
 	}
-	return &boundary{foundBy, name, n, base}, nil
+	return &boundary{foundBy: foundBy, reference: name, layers: n, opened: base}, nil
 }
 
 // otherBaseError says that an image does not begin with the layers of another.

@@ -458,7 +458,7 @@ func (m *measurer) builtBoundary(w want, img *source.Image) *boundary {
 	case built.Base == 0:
 		return &boundary{foundBy: "build", reference: scratch}
 	}
-	return &boundary{foundBy: "build", reference: built.BaseReference, layers: built.Base}
+	return &boundary{foundBy: "build", reference: built.BaseReference, layers: built.Base, digest: built.BaseDigest}
 }
 
 // attributeBuilt names the lines that made the layers of an image that was

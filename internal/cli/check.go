@@ -118,17 +118,13 @@ func (c *Command) runCheck(ctx context.Context, args []string) error {
 		return ctx.Err()
 	}
 	var failures []error
-	for i, r := range results {
+	for _, r := range results {
 		rep.Images = append(rep.Images, r.images...)
 		for _, img := range r.images {
 			rep.Status = rep.Status.Worse(img.Verdict.Status)
 		}
-		for _, err := range r.unmeasured {
-			rep.Unmeasured = append(rep.Unmeasured, report.Unmeasured{Name: set.images[i].ID, Reason: err.Error()})
-		}
-		for _, err := range append(r.unmeasured, r.troubles...) {
-			failures = append(failures, fmt.Errorf("%s: %w", set.images[i].ID, err))
-		}
+		rep.Unmeasured = append(rep.Unmeasured, r.unmeasured...)
+		failures = append(failures, r.failures...)
 	}
 	m.finish(rep)
 	if err := c.deliver(ctx, rep, f, set); err != nil {
@@ -357,9 +353,16 @@ func (s *budgetSet) pick(arg string, known map[string]budget.Image) (budget.Imag
 type judged struct {
 	// images are those that were judged, one for each platform.
 	images []report.Image
-	// unmeasured has an error for each platform that was not, troubles one
-	// for each that was judged without its baseline.
-	unmeasured, troubles []error
+	// unmeasured are the platforms that were not.
+	unmeasured []report.Unmeasured
+	// failures has an error for each of them, and for each image that was
+	// judged without its baseline.
+	failures []error
+}
+
+func (j *judged) fail(id string, err error) {
+	j.unmeasured = append(j.unmeasured, report.Unmeasured{Name: id, Reason: err.Error()})
+	j.failures = append(j.failures, fmt.Errorf("%s: %w", id, err))
 }
 
 // checkImage measures an image and its baseline, and judges it, on all of its
@@ -377,15 +380,18 @@ func (c *Command) checkImage(ctx context.Context, m *measurer, set *budgetSet, i
 		}
 		switch {
 		case one != nil && err != nil:
-			out.images, out.troubles = append(out.images, *one), append(out.troubles, err)
+			out.images, out.failures = append(out.images, *one), append(out.failures, fmt.Errorf("%s: %w", img.ID, err))
 		case one != nil:
 			out.images = append(out.images, *one)
+		case len(set.platforms) > 1 || w.build != nil && len(w.build.Platforms) > 1:
+			out.unmeasured = append(out.unmeasured, report.Unmeasured{Name: img.ID, Platform: w.platform, Reason: err.Error()})
+			out.failures = append(out.failures, fmt.Errorf("%s: %s: %w", img.ID, w.platform, err))
 		default:
-			out.unmeasured = append(out.unmeasured, err)
+			out.fail(img.ID, err)
 		}
 	})
 	if err != nil {
-		out.unmeasured = append(out.unmeasured, err)
+		out.fail(img.ID, err)
 	}
 	return out
 }

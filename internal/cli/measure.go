@@ -242,9 +242,6 @@ func (m *measurer) openAll(ctx context.Context, w want, platforms []string, use 
 		of := w
 		of.platform = p
 		img, err := m.open(ctx, of)
-		if err != nil && len(platforms) > 1 {
-			err = fmt.Errorf("%s: %w", p, err)
-		}
 		use(of, img, err)
 		if img != nil {
 			_ = img.Close() // it was read: nothing is lost with it

@@ -13,6 +13,7 @@ ENGINE29=unix://$IB_RUN/engine29.sock
 REGISTRY=127.0.0.1:5055
 BUILDKIT=unix://$IB_RUN/buildkitd.sock
 BUILDKIT_TLS=tcp://127.0.0.1:5056
+BUILDKIT_OLD=unix://$IB_RUN/buildkitd-old.sock
 BUILDKIT_VERSION=v0.34.2
 export DEBIAN_FRONTEND=noninteractive
 mkdir -p "$IB_STATE" "$IB_RUN" "$IB_BIN" "$IB_LOG"

@@ -24,6 +24,9 @@ type MarkdownOptions struct {
 	// Rest names the place where what had to be left out can be read, such as
 	// "the job summary"; "" if there is none.
 	Rest string
+	// Full lists the layers of images too that are as their baseline was, for
+	// a page that somebody opens and is not sent.
+	Full bool
 }
 
 // Markdown writes a report for GitHub: a pull-request comment or a job summary.
@@ -47,6 +50,7 @@ func Markdown(w io.Writer, r *Report, opt MarkdownOptions) error {
 type markdown struct {
 	*Report
 	rest string
+	full bool
 	// explained are the images with details: of a fleet, at most limit.
 	explained []*Image
 	limit     int
@@ -58,7 +62,7 @@ type markdown struct {
 }
 
 func newMarkdown(r *Report, opt MarkdownOptions) *markdown {
-	m := &markdown{Report: r, rest: opt.Rest, limit: maxDetailed, single: true, variants: map[string]int{}}
+	m := &markdown{Report: r, rest: opt.Rest, full: opt.Full, limit: maxDetailed, single: true, variants: map[string]int{}}
 	if opt.MaxBytes <= 0 || opt.MaxBytes > commentBytes {
 		m.limit = maxDetailedAtLength
 	}

@@ -413,7 +413,7 @@ func (m *markdown) layers() section {
 	s := section{name: "layers", noun: "layer", rank: 4}
 	all, changed, compared := 0, 0, false
 	for _, img := range m.explained {
-		if m.Kind == Check && img.urgency() > 2 {
+		if m.Kind == Check && img.urgency() > 2 && (!m.full || m.fleet()) {
 			continue
 		}
 		all += len(img.Head.Layers)

@@ -189,3 +189,19 @@ func TestManyImagesFit(t *testing.T) {
 		t.Error("the causes of a failing image are missing")
 	}
 }
+
+// TestFull: what a page lists that somebody opens, a comment does not.
+func TestFull(t *testing.T) {
+	t.Parallel()
+	same := oldImage()
+	r := wrap(judged(&report.Image{Head: oldImage(), Base: same, Delta: delta(same, oldImage())}, parseBudget(t, simpleBudget)))
+	for full, want := range map[bool]bool{false: false, true: true} {
+		var b strings.Builder
+		if err := report.Markdown(&b, r, report.MarkdownOptions{Full: full}); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(b.String(), "<summary>Layers: "); got != want {
+			t.Errorf("full is %v, layers are listed: %v\n%s", full, got, b.String())
+		}
+	}
+}

@@ -102,7 +102,7 @@ func (c *Command) deliver(ctx context.Context, r *report.Report, f *checkFlags, 
 
 func (c *Command) writeSummary(r *report.Report) error {
 	var buf strings.Builder
-	if err := report.Markdown(&buf, r, report.MarkdownOptions{MaxBytes: actions.SummaryLimit - c.summarySize() - 2, Rest: "the JSON report"}); err != nil {
+	if err := report.Markdown(&buf, r, report.MarkdownOptions{MaxBytes: actions.SummaryLimit - c.summarySize() - 2, Rest: "the JSON report", Full: true}); err != nil {
 		return err
 	}
 	_, err := c.runner.AppendSummary(buf.String())

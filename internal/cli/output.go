@@ -122,7 +122,7 @@ func (c *Command) render(w io.Writer, r *report.Report, format report.Format, op
 	case report.FormatJSON:
 		return report.JSON(w, r)
 	case report.FormatMarkdown:
-		return report.Markdown(w, r, report.MarkdownOptions{MaxBytes: actions.SummaryLimit})
+		return report.Markdown(w, r, report.MarkdownOptions{MaxBytes: actions.SummaryLimit, Full: true})
 	default:
 		return report.Terminal(w, r, opt)
 	}

@@ -98,18 +98,10 @@ func (g *graph) fits(own []digest.Digest, layers []footprint.Layer) bool {
 	}
 	for i, id := range own {
 		words := oneLine(layers[i].CreatedBy)
-		op := g.ops[id]
-		if exec := op.GetExec(); exec != nil {
-			if !strings.Contains(words, oneLine(strings.Join(exec.GetMeta().GetArgs(), " "))) {
-				return false
-			}
-			continue
+		if !slices.ContainsFunc(g.keywords(id), func(k string) bool { return strings.HasPrefix(words, k+" ") }) {
+			return false
 		}
-		keywords := []string{"COPY ", "ADD "}
-		if a := op.GetFile().GetActions(); len(a) > 0 && a[0].GetMkdir() != nil {
-			keywords = []string{"WORKDIR "}
-		}
-		if !slices.ContainsFunc(keywords, func(k string) bool { return strings.HasPrefix(words, k) }) {
+		if exec := g.ops[id].GetExec(); exec != nil && !strings.Contains(words, oneLine(strings.Join(exec.GetMeta().GetArgs(), " "))) {
 			return false
 		}
 	}
@@ -300,12 +292,68 @@ func (g *graph) origins(f *File, stage Stage, own []digest.Digest, root string, 
 		if o != nil && before != nil && o.Start < before.Start {
 			o = trigger(f, chain, before)
 		}
-		if o == nil {
+		if out[base+i] = o; o != nil {
+			before = o
+		}
+	}
+	for i := base; i < layers; i++ {
+		if out[i] != nil {
+			continue
+		}
+		end := i
+		for end < layers && out[end] == nil {
+			end++
+		}
+		if !g.fill(f, chain, own[i-base:end-base], out, i, end) {
 			return nil
 		}
-		out[base+i], before = o, o
+		i = end
 	}
 	return out
+}
+
+// fill gives origins to steps without one that lie between two that have one, or
+// at an end: those of out from start to end. Builders up to BuildKit 0.9 keep one
+// place of a step that several stages share, and it may be that of a stage that
+// is not built on. The instructions of the chain in between must be as many as
+// the steps, and of their kinds.
+func (g *graph) fill(f *File, chain []Stage, steps []digest.Digest, out []*footprint.Origin, start, end int) bool {
+	var between []*footprint.Origin
+	var keywords []string
+	for _, s := range chain {
+		for _, in := range s.Instructions {
+			switch {
+			case !in.MakesLayer:
+			case start > 0 && out[start-1] != nil && in.Start <= out[start-1].End:
+			case end < len(out) && in.End >= out[end].Start:
+			default:
+				between = append(between, &footprint.Origin{File: f.Name, Stage: s.label(), Start: in.Start, End: in.End, Exact: true})
+				keywords = append(keywords, in.Keyword)
+			}
+		}
+	}
+	if len(between) != len(steps) {
+		return false
+	}
+	for i, id := range steps {
+		if !slices.Contains(g.keywords(id), keywords[i]) {
+			return false
+		}
+	}
+	copy(out[start:end], between)
+	return true
+}
+
+// keywords are those of the instructions that a step can come from.
+func (g *graph) keywords(id digest.Digest) []string {
+	op := g.ops[id]
+	if op.GetExec() != nil {
+		return []string{"RUN"}
+	}
+	if a := op.GetFile().GetActions(); len(a) > 0 && a[0].GetMkdir() != nil {
+		return []string{"WORKDIR"}
+	}
+	return []string{"COPY", "ADD"}
 }
 
 // trigger is the origin of a step that seems to stand before the one it

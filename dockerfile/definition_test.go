@@ -217,3 +217,44 @@ func FuzzDefinitionOrigins(f *testing.F) {
 		}
 	})
 }
+
+// TestDefinitionOriginsOfSharedSteps: a step that two stages share has the place
+// in either, whichever a builder happens to keep.
+func TestDefinitionOriginsOfSharedSteps(t *testing.T) {
+	t.Parallel()
+	c := readSteps(t, "testdata/definition/sharedsteps.buildkitd.pb")
+	want, err := DefinitionOrigins("Dockerfile", c.steps, "", nil, c.layers())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var def pb.Definition
+	if err := def.UnmarshalVT(c.steps); err != nil {
+		t.Fatal(err)
+	}
+	shared := 0
+	for id, all := range def.Source.Locations {
+		places := all.Locations
+		if len(places) < 2 {
+			continue
+		}
+		shared++
+		for _, place := range places {
+			all.Locations = []*pb.Location{place}
+			raw, err := def.MarshalVT()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := DefinitionOrigins("Dockerfile", raw, "", nil, c.layers())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want.Origins, got.Origins); diff != "" || got.Base != want.Base {
+				t.Errorf("%s at line %d alone: base %d %s", id, place.Ranges[0].Start.Line, got.Base, diff)
+			}
+		}
+		all.Locations = places
+	}
+	if shared != 3 { // FROM is one of them
+		t.Errorf("%d steps are shared", shared)
+	}
+}

@@ -6,7 +6,9 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/google/go-github/v62/github"
+	gogithub "github.com/google/go-github/v62/github"
+
+	"github.com/org/image-budget/internal/github"
 )
 
 // actionsLogin is the account behind every GITHUB_TOKEN, on github.com and on Enterprise Server.
@@ -20,7 +22,7 @@ type author struct {
 
 // wrote reports whether the account wrote a comment of user. A login is compared only between bots: theirs end in "[bot]",
 // which no person can register.
-func (a author) wrote(user *github.User) bool {
+func (a author) wrote(user *gogithub.User) bool {
 	if a.id != 0 {
 		return user.GetID() == a.id
 	}
@@ -40,11 +42,11 @@ func botName(login string) string {
 // question, GraphQL is asked, which answers for every token. performed_via_github_app would be no help: it names the app of a
 // comment, not the app of our token. Should GraphQL not answer, only github-actions[bot] is taken for ours: then an App's
 // comment is found after the new one is created, by the author that GitHub puts on it.
-func (p *patience) whoami(ctx context.Context, marked []found) (author, error) {
+func (u *upsert) whoami(ctx context.Context, marked []found) (author, error) {
 	const doing = "asking GitHub whose token this is"
-	var user *github.User
-	err := p.read(ctx, doing, func() (resp *github.Response, err error) {
-		user, resp, err = p.c.api().Users.Get(ctx, "")
+	var user *gogithub.User
+	err := u.tries.Read(ctx, doing, func() (resp *gogithub.Response, err error) {
+		user, resp, err = u.gh.API().Users.Get(ctx, "")
 		return resp, err
 	})
 	if err == nil {
@@ -53,24 +55,20 @@ func (p *patience) whoami(ctx context.Context, marked []found) (author, error) {
 		}
 		return author{id: user.GetID()}, nil
 	}
-	if r := refusal(err); r == nil || r.status != http.StatusForbidden && r.status != http.StatusNotFound {
+	if r := github.Refusal(err); r == nil || r.Status != http.StatusForbidden && r.Status != http.StatusNotFound {
 		return author{}, err
 	}
 	actions := author{login: actionsLogin}
 	for _, f := range marked {
 		if f.user.GetType() == "Bot" && !actions.wrote(f.user) {
-			return p.viewer(ctx, doing, actions)
+			return u.viewer(ctx, doing, actions)
 		}
 	}
 	return actions, nil
 }
 
 // viewer asks GraphQL for the login of the token, and returns otherwise where GraphQL is not to be had.
-func (p *patience) viewer(ctx context.Context, doing string, otherwise author) (author, error) {
-	path := "graphql"
-	if prefix, ok := strings.CutSuffix(p.c.base.Path, "api/v3/"); ok {
-		path = prefix + "api/graphql"
-	}
+func (u *upsert) viewer(ctx context.Context, doing string, otherwise author) (author, error) {
 	var answer struct {
 		Data struct {
 			Viewer struct {
@@ -78,15 +76,15 @@ func (p *patience) viewer(ctx context.Context, doing string, otherwise author) (
 			} `json:"viewer"`
 		} `json:"data"`
 	}
-	err := p.read(ctx, doing, func() (*github.Response, error) {
-		gh := p.c.api()
-		req, err := gh.NewRequest(http.MethodPost, path, map[string]string{"query": "query{viewer{login}}"})
+	err := u.tries.Read(ctx, doing, func() (*gogithub.Response, error) {
+		gh := u.gh.API()
+		req, err := gh.NewRequest(http.MethodPost, u.gh.GraphQL(), map[string]string{"query": "query{viewer{login}}"})
 		if err != nil {
 			return nil, err
 		}
 		return gh.Do(ctx, req, &answer)
 	})
-	if err != nil && refusal(err) == nil {
+	if err != nil && github.Refusal(err) == nil {
 		return author{}, err
 	}
 	if err != nil || answer.Data.Viewer.Login == "" {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/org/image-budget/internal/github"
 )
 
 // MaxEvent is the largest event payload ParseEvent accepts, in bytes: what GitHub caps webhook payloads at.
@@ -286,7 +288,7 @@ func setCommit(to *string, where, sha string) error {
 
 // needCommit is setCommit where there has to be one.
 func needCommit(to *string, where, sha string) error {
-	if !isCommit(sha) {
+	if !github.IsCommit(sha) {
 		return fmt.Errorf("%s is %.80q, not a commit id", where, sha)
 	}
 	*to = sha

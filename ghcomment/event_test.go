@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/org/image-budget/internal/github"
 )
 
 // The files have the shape GitHub sends, cut down; a name is EVENT.json or EVENT.CASE.json.
@@ -144,7 +146,7 @@ func FuzzParseEvent(f *testing.F) {
 			return
 		}
 		for _, sha := range []string{e.HeadSHA, e.BaseSHA, e.Before} {
-			if sha != "" && !isCommit(sha) {
+			if sha != "" && !github.IsCommit(sha) {
 				t.Errorf("commit id %q", sha)
 			}
 		}

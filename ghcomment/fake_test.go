@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"github.com/org/image-budget/internal/github"
 )
 
 const canary = "ghs_canaryCANARYcanary0123456789abcdef"
@@ -301,6 +303,8 @@ type clock struct {
 	mu    sync.Mutex
 	at    time.Time
 	waits []time.Duration
+	// onWait is called before a wait.
+	onWait func()
 }
 
 func (c *clock) now() time.Time {
@@ -310,6 +314,9 @@ func (c *clock) now() time.Time {
 }
 
 func (c *clock) wait(ctx context.Context, d time.Duration) error {
+	if c.onWait != nil {
+		c.onWait()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.at = c.at.Add(d)
@@ -330,12 +337,17 @@ func (c *clock) waited() time.Duration {
 var start = time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC)
 
 // client returns a client of f and the clock it goes by.
-func (f *fakeGitHub) client() (*Client, *clock) {
+func (f *fakeGitHub) client() (*github.Client, *clock) {
+	f.t.Helper()
+	return f.through(f.server.Client().Transport)
+}
+
+func (f *fakeGitHub) through(transport http.RoundTripper) (*github.Client, *clock) {
 	f.t.Helper()
 	clk := &clock{at: start}
-	c, err := New(Config{
+	c, err := github.New(github.Config{
 		BaseURL: f.server.URL + f.prefix, Token: canary, Owner: "o", Repo: "r",
-		Transport: f.server.Client().Transport, Wait: clk.wait, Now: clk.now,
+		Transport: transport, Wait: clk.wait, Now: clk.now,
 	})
 	if err != nil {
 		f.t.Fatal(err)

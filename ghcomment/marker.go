@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/org/image-budget/internal/github"
 )
 
 const (
@@ -52,7 +54,7 @@ func parseMarker(body string) (m marker, text string, ok bool) {
 		case "key":
 			m.key = value
 		case "head":
-			if isCommit(value) {
+			if github.IsCommit(value) {
 				m.head = value
 			}
 		case "run":
@@ -118,12 +120,4 @@ func encodeKey(key string) string {
 		}
 	}
 	return b.String()
-}
-
-// isCommit reports whether s is a full commit id in lower-case hex, of SHA-1 or SHA-256.
-func isCommit(s string) bool {
-	if len(s) != 40 && len(s) != 64 {
-		return false
-	}
-	return strings.Trim(s, "0123456789abcdef") == ""
 }

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/org/image-budget/internal/github"
 )
 
 func TestEncodeKey(t *testing.T) {
@@ -74,7 +76,7 @@ func FuzzParseMarker(f *testing.F) {
 			}
 			return
 		}
-		if m.key == "" || len(m.key) > maxMarker || m.run < 0 || m.attempt < 0 || m.head != "" && !isCommit(m.head) || !strings.HasSuffix(body, text) {
+		if m.key == "" || len(m.key) > maxMarker || m.run < 0 || m.attempt < 0 || m.head != "" && !github.IsCommit(m.head) || !strings.HasSuffix(body, text) {
 			t.Errorf("%q gives %+v", body, m)
 		}
 		if m.newerThan(m) {

@@ -1,3 +1,11 @@
+// Package ghcomment is the pull request on GitHub: the one sticky comment, and the event a workflow run was started by.
+//
+// It knows nothing of images or budgets: bodies come in as finished Markdown and leave as they are, behind one marker line.
+// It does not render, log, read the environment or look at the clock; it asks through a client that is passed in.
+//
+// What always holds: only a comment that carries our marker and was written by our own account is ever edited or deleted; an
+// older run never writes over a newer one; a request that may have created something is never repeated without looking first;
+// every page count is bounded.
 package ghcomment
 
 import (
@@ -12,7 +20,9 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/google/go-github/v62/github"
+	gogithub "github.com/google/go-github/v62/github"
+
+	"github.com/org/image-budget/internal/github"
 )
 
 // MaxBody is the largest comment Upsert sends, in bytes, the marker included. GitHub refuses more than 65,536 characters.
@@ -76,7 +86,7 @@ func (c Comment) check() error {
 	switch size := c.Overhead() + len(c.Body); {
 	case c.Key == "" || len(c.Key) > maxKey:
 		return fmt.Errorf("the comment key has %d bytes: want 1 to %d", len(c.Key), maxKey)
-	case !isCommit(c.Head):
+	case !github.IsCommit(c.Head):
 		return fmt.Errorf("the comment's head %.80q is not a full commit id", c.Head)
 	case c.RunID < 0 || c.RunAttempt < 0:
 		return fmt.Errorf("the comment's run %d.%d is negative", c.RunID, c.RunAttempt)
@@ -90,26 +100,27 @@ func (c Comment) check() error {
 	return nil
 }
 
-// Upsert makes c the one comment of its key on pull request number.
+// Upsert makes comment the one of its key on pull request number.
 //
 // The comment is ours when its first line is our marker with the same key and our account wrote it; a copied marker changes
 // nothing. A comment of a newer run is left alone; run ids say which is newer, or the times where there are none. Of several
 // of ours, which two jobs can create at once, the oldest stays and the others are deleted. Rate limits and outages are waited
 // for at most 3 minutes and 4 tries; before a write is tried again, the comments are listed again.
 //
-// When permissions are missing the error is a *ForbiddenError. Others say what of number or c cannot be posted, before anything
+// When permissions are missing the error is a *github.ForbiddenError. Others say what of number or comment cannot be posted, before anything
 // is sent; that ctx ended; or that GitHub could not be reached, or refused, for longer than is waited for. The Result is also meaningful with an error: if it has an
 // Outcome, that was reached before something after it went wrong.
-func (c *Client) Upsert(ctx context.Context, number int, comment Comment) (Result, error) {
+func Upsert(ctx context.Context, gh *github.Client, number int, comment Comment) (Result, error) {
 	if number <= 0 {
 		return Result{}, fmt.Errorf("%d is not a pull request number", number)
 	}
 	if err := comment.check(); err != nil {
 		return Result{}, err
 	}
+	owner, repo := gh.Repository()
 	u := &upsert{
-		patience: patience{c: c},
-		number:   number, create: comment.CreateIfMissing,
+		gh: gh, tries: gh.Try(), owner: owner, repo: repo,
+		number: number, create: comment.CreateIfMissing,
 		marker: comment.marker(), text: comment.Body,
 	}
 	for {
@@ -123,11 +134,13 @@ func (c *Client) Upsert(ctx context.Context, number int, comment Comment) (Resul
 // upsert is one Upsert on its way. It advances in rounds: look at the comments, make one kind of change, look again unless all
 // is settled. So a write that failed halfway, a job that did the same meanwhile and a deleted comment need no cases of their own.
 type upsert struct {
-	patience
-	number int
-	create bool
-	marker marker
-	text   string
+	gh          *github.Client
+	tries       *github.Tries
+	owner, repo string
+	number      int
+	create      bool
+	marker      marker
+	text        string
 
 	self    *author // nil until known
 	tried   bool    // a create was sent, with whatever success
@@ -140,7 +153,7 @@ type upsert struct {
 type found struct {
 	id     int64
 	url    string
-	user   *github.User
+	user   *gogithub.User
 	marker marker
 	text   string
 }
@@ -189,13 +202,13 @@ func (u *upsert) none(ctx context.Context) (done bool, err error) {
 		return true, nil
 	}
 	doing := fmt.Sprintf("creating the comment on pull request %d", u.number)
-	if err := u.c.pace(ctx); err != nil {
+	if err := u.gh.Pace(ctx); err != nil {
 		return false, fmt.Errorf("%s: %w", doing, err)
 	}
 	u.tried = true
-	made, resp, err := u.c.api().Issues.CreateComment(ctx, u.c.owner, u.c.repo, u.number, &github.IssueComment{Body: u.body()})
+	made, resp, err := u.gh.API().Issues.CreateComment(ctx, u.owner, u.repo, u.number, &gogithub.IssueComment{Body: u.body()})
 	if err != nil {
-		return false, u.writeFailed(ctx, u.c.failed(ctx, doing, resp, err))
+		return false, u.writeFailed(ctx, u.gh.Failed(ctx, doing, resp, err))
 	}
 	u.created = made.GetID()
 	u.result = Result{Outcome: Created, ID: made.GetID(), URL: made.GetHTMLURL()}
@@ -208,19 +221,19 @@ func (u *upsert) none(ctx context.Context) (done bool, err error) {
 // edit gives keep the new text. again means that the comments have to be listed anew.
 func (u *upsert) edit(ctx context.Context, keep found) (again bool, err error) {
 	doing := fmt.Sprintf("updating comment %d on pull request %d", keep.id, u.number)
-	if err := u.c.pace(ctx); err != nil {
+	if err := u.gh.Pace(ctx); err != nil {
 		return false, fmt.Errorf("%s: %w", doing, err)
 	}
-	_, resp, err := u.c.api().Issues.EditComment(ctx, u.c.owner, u.c.repo, keep.id, &github.IssueComment{Body: u.body()})
+	_, resp, err := u.gh.API().Issues.EditComment(ctx, u.owner, u.repo, keep.id, &gogithub.IssueComment{Body: u.body()})
 	if err == nil {
 		u.result.Outcome = Updated
 		return false, nil
 	}
-	failure := u.c.failed(ctx, doing, resp, err)
-	if notFound(failure.status) && u.gone != keep.id {
+	failure := u.gh.Failed(ctx, doing, resp, err)
+	if notFound(failure.Status) && u.gone != keep.id {
 		// Deleted meanwhile, or hidden from a token that may not write: it is still listed only in the second case.
 		u.gone = keep.id
-		return true, u.count(failure)
+		return true, u.tries.Count(failure)
 	}
 	return true, u.writeFailed(ctx, failure)
 }
@@ -247,13 +260,13 @@ func (u *upsert) remove(ctx context.Context, extra []found) (done bool, err erro
 			break
 		}
 		doing := fmt.Sprintf("deleting duplicate comment %d on pull request %d", f.id, u.number)
-		if err := u.c.pace(ctx); err != nil {
+		if err := u.gh.Pace(ctx); err != nil {
 			return false, fmt.Errorf("%s: %w", doing, err)
 		}
-		resp, err := u.c.api().Issues.DeleteComment(ctx, u.c.owner, u.c.repo, f.id)
+		resp, err := u.gh.API().Issues.DeleteComment(ctx, u.owner, u.repo, f.id)
 		if err != nil {
-			failure := u.c.failed(ctx, doing, resp, err)
-			if notFound(failure.status) {
+			failure := u.gh.Failed(ctx, doing, resp, err)
+			if notFound(failure.Status) {
 				continue
 			}
 			return false, u.writeFailed(ctx, failure)
@@ -264,11 +277,11 @@ func (u *upsert) remove(ctx context.Context, extra []found) (done bool, err erro
 }
 
 // writeFailed waits if another round can help, and otherwise returns the error.
-func (u *upsert) writeFailed(ctx context.Context, failure *apiError) error {
-	if failure.again {
-		return u.pause(ctx, failure)
+func (u *upsert) writeFailed(ctx context.Context, failure *github.Error) error {
+	if failure.Again {
+		return u.tries.Pause(ctx, failure)
 	}
-	return forbidden(failure, mayComment)
+	return github.Forbidden(failure, github.MayComment)
 }
 
 func (u *upsert) body() *string {
@@ -305,9 +318,9 @@ func (u *upsert) list(ctx context.Context) ([]found, error) {
 			return nil, fmt.Errorf("%s: there are more than %d, GitHub's own limit; ours cannot be told to be missing",
 				doing, maxPages*commentsPerPage)
 		}
-		path := fmt.Sprintf("repos/%s/%s/issues/%d/comments?per_page=%d&page=%d", u.c.owner, u.c.repo, u.number, commentsPerPage, next)
+		path := fmt.Sprintf("repos/%s/%s/issues/%d/comments?per_page=%d&page=%d", u.owner, u.repo, u.number, commentsPerPage, next)
 		var some []found
-		err := u.read(ctx, doing, func() (resp *github.Response, err error) {
+		err := u.tries.Read(ctx, doing, func() (resp *gogithub.Response, err error) {
 			some, resp, err = u.page(ctx, path)
 			if err == nil {
 				next = resp.NextPage
@@ -323,20 +336,20 @@ func (u *upsert) list(ctx context.Context) ([]found, error) {
 }
 
 func (u *upsert) listFailed(err error) error {
-	failure := refusal(err)
+	failure := github.Refusal(err)
 	if failure == nil {
 		return err
 	}
-	if failure.status == http.StatusNotFound {
-		failure.hint = fmt.Sprintf("is there a pull request %d in %s/%s, and may the token read it?", u.number, u.c.owner, u.c.repo)
+	if failure.Status == http.StatusNotFound {
+		failure.Hint = fmt.Sprintf("is there a pull request %d in %s/%s, and may the token read it?", u.number, u.owner, u.repo)
 		return failure
 	}
-	return forbidden(failure, mayComment)
+	return github.Forbidden(failure, github.MayComment)
 }
 
 // page reads one page comment by comment, so that what is kept in memory does not grow with what others wrote.
-func (u *upsert) page(ctx context.Context, path string) ([]found, *github.Response, error) {
-	gh := u.c.api()
+func (u *upsert) page(ctx context.Context, path string) ([]found, *gogithub.Response, error) {
+	gh := u.gh.API()
 	req, err := gh.NewRequest(http.MethodGet, path, nil)
 	if err != nil {
 		return nil, nil, err
@@ -352,7 +365,7 @@ func (u *upsert) page(ctx context.Context, path string) ([]found, *github.Respon
 	}
 	var kept []found
 	for dec.More() {
-		var comment github.IssueComment
+		var comment gogithub.IssueComment
 		if err := dec.Decode(&comment); err != nil {
 			return nil, resp, err
 		}

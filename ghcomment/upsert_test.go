@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/org/image-budget/internal/github"
 )
 
 var (
@@ -27,9 +29,9 @@ func say(body string) Comment {
 // whole returns a comment as it stands on GitHub.
 func whole(c Comment) string { return c.marker().String() + "\n" + c.Body }
 
-func upsertOK(t *testing.T, c *Client, comment Comment) Result {
+func upsertOK(t *testing.T, c *github.Client, comment Comment) Result {
 	t.Helper()
-	got, err := c.Upsert(context.Background(), 7, comment)
+	got, err := Upsert(context.Background(), c, 7, comment)
 	if err != nil {
 		t.Fatalf("Upsert: %v", err)
 	}
@@ -113,7 +115,7 @@ func TestUpsertRefusesEndlessPages(t *testing.T) {
 	for i := range 2501 {
 		f.add(octocat, fmt.Sprintf("comment %d", i))
 	}
-	_, err := c.Upsert(context.Background(), 7, say("new"))
+	_, err := Upsert(context.Background(), c, 7, say("new"))
 	if err == nil || !strings.Contains(err.Error(), "more than 2500") {
 		t.Errorf("error %v, want one about 2500 comments", err)
 	}
@@ -401,7 +403,7 @@ func TestUpsertOfTwoJobsAtOnce(t *testing.T) {
 				wg.Go(func() {
 					comment := say(fmt.Sprintf("run %d", run))
 					comment.RunID = run
-					if _, err := c.Upsert(context.Background(), 7, comment); err != nil {
+					if _, err := Upsert(context.Background(), c, 7, comment); err != nil {
 						t.Errorf("run %d: %v", run, err)
 					}
 				})
@@ -486,8 +488,8 @@ func TestUpsertWithoutPermission(t *testing.T) {
 			if tt.existing {
 				f.add(actionsBot, whole(say("old")))
 			}
-			got, err := c.Upsert(context.Background(), 7, say("new"))
-			var forbidden *ForbiddenError
+			got, err := Upsert(context.Background(), c, 7, say("new"))
+			var forbidden *github.ForbiddenError
 			if !errors.As(err, &forbidden) {
 				t.Fatalf("error %v, want a ForbiddenError", err)
 			}
@@ -514,8 +516,8 @@ func TestUpsertMayNotList(t *testing.T) {
 	f.script = []reply{{method: "GET", path: "/comments", status: 403, body: `{"message":"Resource not accessible by integration"}`,
 		header: map[string]string{"X-Accepted-GitHub-Permissions": "issues=read; pull_requests=read"}}}
 	c, _ := f.client()
-	_, err := c.Upsert(context.Background(), 7, say("new"))
-	var forbidden *ForbiddenError
+	_, err := Upsert(context.Background(), c, 7, say("new"))
+	var forbidden *github.ForbiddenError
 	if !errors.As(err, &forbidden) || forbidden.YAML() != "permissions:\n  contents: read\n  pull-requests: write\n" {
 		t.Errorf("error %v", err)
 	}
@@ -540,8 +542,8 @@ func TestUpsertNotPermissions(t *testing.T) {
 			f := newFake(t, "")
 			f.script = []reply{tt.script}
 			c, clk := f.client()
-			_, err := c.Upsert(context.Background(), 7, say("new"))
-			var forbidden *ForbiddenError
+			_, err := Upsert(context.Background(), c, 7, say("new"))
+			var forbidden *github.ForbiddenError
 			if err == nil || !strings.Contains(err.Error(), tt.want) || errors.As(err, &forbidden) {
 				t.Errorf("error %v, want a plain one with %q", err, tt.want)
 			}
@@ -575,7 +577,7 @@ func TestUpsertRefusesBadComments(t *testing.T) {
 			c, _ := f.client()
 			comment := say("text")
 			tt.change(&comment)
-			if _, err := c.Upsert(context.Background(), 7, comment); err == nil || !strings.Contains(err.Error(), tt.want) {
+			if _, err := Upsert(context.Background(), c, 7, comment); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v, want one with %q", err, tt.want)
 			}
 			if f.count("") != 0 {
@@ -585,7 +587,7 @@ func TestUpsertRefusesBadComments(t *testing.T) {
 	}
 	f := newFake(t, "")
 	c, _ := f.client()
-	if _, err := c.Upsert(context.Background(), 0, say("text")); err == nil {
+	if _, err := Upsert(context.Background(), c, 0, say("text")); err == nil {
 		t.Error("pull request 0 was accepted")
 	}
 	full := say("")

@@ -17,6 +17,7 @@ import (
 	"github.com/org/image-budget/ghcomment"
 	"github.com/org/image-budget/internal/actions"
 	"github.com/org/image-budget/internal/escape"
+	"github.com/org/image-budget/internal/github"
 	"github.com/org/image-budget/report"
 )
 
@@ -248,11 +249,7 @@ func (c *Command) post(ctx context.Context, r *report.Report, f *checkFlags, set
 }
 
 func (c *Command) upsert(ctx context.Context, r *report.Report, f *checkFlags, set *budgetSet, number int, token string) (ghcomment.Result, error) {
-	owner, repo, _ := strings.Cut(c.runner.Repository, "/")
-	client, err := ghcomment.New(ghcomment.Config{
-		BaseURL: c.runner.APIURL, Token: token, Owner: owner, Repo: repo,
-		Wait: wait, Now: c.Now, UserAgent: strings.ReplaceAll(Tool(), " ", "/"),
-	})
+	client, err := c.gitHub(token)
 	if err != nil {
 		return ghcomment.Result{}, err
 	}
@@ -273,14 +270,23 @@ func (c *Command) upsert(ctx context.Context, r *report.Report, f *checkFlags, s
 		return ghcomment.Result{}, err
 	}
 	comment.Body = body.String()
-	return client.Upsert(ctx, number, comment)
+	return ghcomment.Upsert(ctx, client, number, comment)
+}
+
+// gitHub is the API for the repository of this run.
+func (c *Command) gitHub(token string) (*github.Client, error) {
+	owner, repo, _ := strings.Cut(c.runner.Repository, "/")
+	return github.New(github.Config{
+		BaseURL: c.runner.APIURL, Token: token, Owner: owner, Repo: repo,
+		Wait: wait, Now: c.Now, UserAgent: strings.ReplaceAll(Tool(), " ", "/"),
+	})
 }
 
 // sayNotPosted explains a comment that could not be written. A pull request
 // from a fork has a token that may only read: that is normal, the summary and
 // the annotations have the report.
 func (c *Command) sayNotPosted(err error) {
-	var forbidden *ghcomment.ForbiddenError
+	var forbidden *github.ForbiddenError
 	if !errors.As(err, &forbidden) {
 		c.log.Warn().Msgf("the comment was not posted: %v; the job summary has the report", err)
 		return

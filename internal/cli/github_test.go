@@ -18,7 +18,7 @@ import (
 )
 
 // github is as much of GitHub as one pull request without other people needs.
-type github struct {
+type gitHubFake struct {
 	*httptest.Server
 	mu       sync.Mutex
 	comments []string
@@ -28,8 +28,8 @@ type github struct {
 	onWrite func()
 }
 
-func newGitHub(t testing.TB) *github {
-	g := &github{}
+func newGitHub(t testing.TB) *gitHubFake {
+	g := &gitHubFake{}
 	mux := http.NewServeMux()
 	comment := func(id int) map[string]any {
 		return map[string]any{
@@ -86,7 +86,7 @@ func newGitHub(t testing.TB) *github {
 }
 
 // job is the environment of a step in a pull request's workflow.
-func job(t testing.TB, g *github, inputs map[string]string) (env map[string]string, dir string) {
+func job(t testing.TB, g *gitHubFake, inputs map[string]string) (env map[string]string, dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	head, base := strings.Repeat("9f", 20), strings.Repeat("1a", 20)

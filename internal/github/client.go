@@ -1,12 +1,12 @@
-// Package ghcomment is the pull request on GitHub: the one sticky comment, and the event a workflow run was started by.
+// Package github asks GitHub about one repository, and writes to it: what the REST API needs around a request, and the Git
+// objects, refs and commits that more than one caller is after.
 //
-// It knows nothing of images or budgets: bodies come in as finished Markdown and leave as they are, behind one marker line.
-// It does not render, log, read the environment or look at the clock; time and patience are injected.
+// It knows nothing of images, budgets or comments, and decides nothing. It does not log, read the environment or look at the
+// clock; time and patience are injected.
 //
-// What always holds: only a comment that carries our marker and was written by our own account is ever edited or deleted; an
-// older run never writes over a newer one; a request that may have created something is never repeated without looking first;
-// every wait, page count and response is bounded; the token is sent to the configured host alone and is in no error.
-package ghcomment
+// What always holds: every wait, page count and answer is bounded; a request that may have changed something is never repeated
+// here; the token is sent to the configured host alone and is in no error.
+package github
 
 import (
 	"context"
@@ -38,7 +38,7 @@ type Config struct {
 	BaseURL string
 	// Token is the GITHUB_TOKEN, an App's installation token or a personal access token. Surrounding blanks are dropped.
 	Token string
-	// Owner and Repo name the repository that holds the pull request.
+	// Owner and Repo name the repository.
 	Owner, Repo string
 	// UserAgent is sent with every request; empty means go-github's own.
 	UserAgent string
@@ -88,7 +88,7 @@ func New(cfg Config) (*Client, error) {
 		return nil, errors.New("the GitHub token holds blanks or control characters: check the secret it comes from")
 	}
 	if cfg.Wait == nil || cfg.Now == nil {
-		return nil, errors.New("ghcomment.Config needs Wait and Now")
+		return nil, errors.New("github.Config needs Wait and Now")
 	}
 	next := cfg.Transport
 	if next == nil {
@@ -121,9 +121,34 @@ func parseBaseURL(s string) (*url.URL, error) {
 	return u, nil
 }
 
-// api returns a fresh go-github client. A kept one would refuse to send anything until the wall clock passes the rate limit
+// Repository returns the owner and the name of the repository.
+func (c *Client) Repository() (owner, repo string) { return c.owner, c.repo }
+
+// Now is the time by the clock of the Config.
+func (c *Client) Now() time.Time { return c.now() }
+
+// Wait sleeps for d, or returns the context's error once it ends.
+func (c *Client) Wait(ctx context.Context, d time.Duration) error { return c.wait(ctx, d) }
+
+// GraphQL is the path of the GraphQL endpoint for a request of API: on an Enterprise Server it is not below the root of REST.
+func (c *Client) GraphQL() string {
+	if prefix, ok := strings.CutSuffix(c.base.Path, "api/v3/"); ok {
+		return prefix + "api/graphql"
+	}
+	return "graphql"
+}
+
+// IsCommit reports whether s is a full commit id in lower-case hex, of SHA-1 or SHA-256.
+func IsCommit(s string) bool {
+	if len(s) != 40 && len(s) != 64 {
+		return false
+	}
+	return strings.Trim(s, "0123456789abcdef") == ""
+}
+
+// API returns a fresh go-github client. A kept one would refuse to send anything until the wall clock passes the rate limit
 // it saw last; here waiting is this package's job, done with the injected clock.
-func (c *Client) api() *github.Client {
+func (c *Client) API() *github.Client {
 	gh := github.NewClient(c.http)
 	gh.BaseURL = c.base
 	if c.agent != "" {
@@ -132,8 +157,8 @@ func (c *Client) api() *github.Client {
 	return gh
 }
 
-// pace waits until a write is due.
-func (c *Client) pace(ctx context.Context) error {
+// Pace waits until a write is due. It returns the context's error once that ends.
+func (c *Client) Pace(ctx context.Context) error {
 	c.mu.Lock()
 	now := c.now()
 	at := c.nextWrite

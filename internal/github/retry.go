@@ -1,4 +1,4 @@
-package ghcomment
+package github
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// maxTries and maxWait bound one operation (an Upsert) with all its requests together.
+	// maxTries and maxWait bound one operation with all its requests together.
 	maxTries = 4
 	maxWait  = 3 * time.Minute
 	// limitedWait is what GitHub's documentation asks for when a secondary rate limit names no time.
@@ -23,65 +23,70 @@ const (
 	maxMessage = 300
 )
 
-// apiError is a request that failed. It does not wrap go-github's error, which holds the whole exchange; of what it was
-// caused by only the end of the caller's own context can be asked for.
-type apiError struct {
+// Error is a request that failed. It does not wrap go-github's error, which holds the whole exchange; of what it was caused by
+// only the end of the caller's own context can be asked for.
+type Error struct {
+	// Status is that of the answer, 0 when there was none, and Header its header.
+	Status int
+	Header http.Header
+	// Message is what the server said, clean and short, and Hint what may be done about it; either can be "".
+	Message, Hint string
+	// Again says that trying again can help.
+	Again bool
+
 	doing   string
-	message string
-	hint    string
-	status  int // 0 when there was no answer
-	header  http.Header
 	limited bool
-	again   bool // trying again can help
 	cause   error
 }
 
-func (e *apiError) Error() string {
+// Error is one line; it never holds the token.
+func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(e.doing)
 	b.WriteString(": ")
-	if e.status != 0 {
-		fmt.Fprintf(&b, "GitHub answered %d", e.status)
-		if e.message != "" {
+	if e.Status != 0 {
+		fmt.Fprintf(&b, "GitHub answered %d", e.Status)
+		if e.Message != "" {
 			b.WriteString(" ")
 		}
 	}
-	b.WriteString(e.message)
-	if e.hint != "" {
+	b.WriteString(e.Message)
+	if e.Hint != "" {
 		b.WriteString("; ")
-		b.WriteString(e.hint)
+		b.WriteString(e.Hint)
 	}
 	return b.String()
 }
 
-func (e *apiError) Unwrap() error { return e.cause }
+// Unwrap returns the error of the caller's context if that was the cause, else nil.
+func (e *Error) Unwrap() error { return e.cause }
 
-// failed describes what went wrong with a request made for ctx.
-func (c *Client) failed(ctx context.Context, doing string, resp *github.Response, err error) *apiError {
-	e := &apiError{doing: doing}
+// Failed describes what went wrong with a request made for ctx; doing says in words what was being done.
+func (c *Client) Failed(ctx context.Context, doing string, resp *github.Response, err error) *Error {
+	e := &Error{doing: doing}
 	if end := ctx.Err(); end != nil {
-		e.cause, e.message = end, end.Error()
+		e.cause, e.Message = end, end.Error()
 		return e
 	}
 	if resp == nil || resp.Response == nil {
-		e.message, e.again = c.clean(err.Error()), true
+		e.Message, e.Again = c.clean(err.Error()), true
 		return e
 	}
-	e.status, e.header = resp.StatusCode, resp.Header
+	e.Status, e.Header = resp.StatusCode, resp.Header
 	if resp.StatusCode >= 200 && resp.StatusCode <= 299 {
 		// Cut off on the way, or not JSON. A wait may help unless it is simply too much.
-		e.message, e.again = "but the answer cannot be read: "+c.clean(err.Error()), !errors.Is(err, errAnswerTooLarge)
+		e.Message, e.Again = "but the answer cannot be read: "+c.clean(err.Error()), !errors.Is(err, errAnswerTooLarge)
 		return e
 	}
 	said := serverSaid(err)
-	e.message = c.clean(said.Message)
+	e.Message = c.clean(said.Message)
 	e.limited = limited(resp.StatusCode, resp.Header, said)
-	e.again = e.limited || resp.StatusCode >= 500
+	e.Again = e.limited || resp.StatusCode >= 500
 	switch {
 	case e.limited:
-		e.hint = "the rate limit of the token or of the repository is used up"
+		e.Hint = "the rate limit of the token or of the repository is used up"
 	case resp.StatusCode == http.StatusUnauthorized:
-		e.hint = "the token is not valid here or has expired"
+		e.Hint = "the token is not valid here or has expired"
 	}
 	return e
 }
@@ -129,15 +134,15 @@ func limited(status int, header http.Header, said *github.ErrorResponse) bool {
 }
 
 // delay is how long to wait before the next try, at least a second.
-func (e *apiError) delay(now time.Time, failures int) time.Duration {
+func (e *Error) delay(now time.Time, failures int) time.Duration {
 	d := time.Second << failures
 	if e.limited {
 		d = limitedWait
 	}
-	if after, ok := retryAfter(e.header.Get("Retry-After"), now); ok {
+	if after, ok := retryAfter(e.Header.Get("Retry-After"), now); ok {
 		d = after
-	} else if e.limited && e.header.Get("X-RateLimit-Remaining") == "0" {
-		if reset, err := strconv.ParseInt(e.header.Get("X-RateLimit-Reset"), 10, 64); err == nil {
+	} else if e.limited && e.Header.Get("X-RateLimit-Remaining") == "0" {
+		if reset, err := strconv.ParseInt(e.Header.Get("X-RateLimit-Reset"), 10, 64); err == nil {
 			// The reset is a whole second; the next one is surely past it.
 			d = time.Unix(reset, 0).Sub(now) + time.Second
 		}
@@ -159,40 +164,43 @@ func retryAfter(value string, now time.Time) (time.Duration, bool) {
 	return 0, false
 }
 
-// patience counts the tries and the waiting of one operation.
-type patience struct {
+// Tries counts the tries and the waiting of one operation.
+type Tries struct {
 	c        *Client
 	failures int
 	waited   time.Duration
 }
 
-// pause waits after a failure that another try can mend and returns nil; otherwise it returns the error to report.
-func (p *patience) pause(ctx context.Context, e *apiError) error {
-	if !e.again {
+// Try begins an operation, which may take several requests.
+func (c *Client) Try() *Tries { return &Tries{c: c} }
+
+// Pause waits after a failure that another try can mend and returns nil; otherwise it returns the error to report.
+func (t *Tries) Pause(ctx context.Context, e *Error) error {
+	if !e.Again {
 		return e
 	}
-	if err := p.count(e); err != nil {
+	if err := t.Count(e); err != nil {
 		return err
 	}
-	d := e.delay(p.c.now(), p.failures-1)
-	if d > maxWait-p.waited {
-		e.hint = joinHints(e.hint, fmt.Sprintf("the next try is due in %s, but this tool waits %s at most: run the job again later", d, maxWait))
+	d := e.delay(t.c.now(), t.failures-1)
+	if d > maxWait-t.waited {
+		e.Hint = joinHints(e.Hint, fmt.Sprintf("the next try is due in %s, but this tool waits %s at most: run the job again later", d, maxWait))
 		return e
 	}
-	p.waited += d
-	if err := p.c.wait(ctx, d); err != nil {
+	t.waited += d
+	if err := t.c.wait(ctx, d); err != nil {
 		return fmt.Errorf("waiting to try again (%s): %w", e.Error(), err)
 	}
 	return nil
 }
 
-// count notes a failure and returns it when it was the last that is put up with.
-func (p *patience) count(e *apiError) error {
-	p.failures++
-	if p.failures < maxTries {
+// Count notes a failure and returns it as the error to report when it was the last that is put up with.
+func (t *Tries) Count(e *Error) error {
+	t.failures++
+	if t.failures < maxTries {
 		return nil
 	}
-	e.hint = joinHints(e.hint, fmt.Sprintf("gave up after %d tries", maxTries))
+	e.Hint = joinHints(e.Hint, fmt.Sprintf("gave up after %d tries", maxTries))
 	return e
 }
 
@@ -203,23 +211,24 @@ func joinHints(a, b string) string {
 	return a + "; " + b
 }
 
-// read makes a request that changes nothing, again where that can help.
-func (p *patience) read(ctx context.Context, doing string, do func() (*github.Response, error)) error {
+// Read makes a request that changes nothing, again where that can help. The error is an *Error, or says that ctx ended.
+func (t *Tries) Read(ctx context.Context, doing string, do func() (*github.Response, error)) error {
 	for {
 		resp, err := do()
 		if err == nil {
 			return nil
 		}
-		if err := p.pause(ctx, p.c.failed(ctx, doing, resp, err)); err != nil {
+		if err := t.Pause(ctx, t.c.Failed(ctx, doing, resp, err)); err != nil {
 			return err
 		}
 	}
 }
 
-// refusal returns the answer behind err if it is GitHub's last word: not a limit, not an outage, not the end of the context.
-func refusal(err error) *apiError {
-	var e *apiError
-	if errors.As(err, &e) && e.status != 0 && !e.again {
+// Refusal returns the answer behind err if it is GitHub's last word: not a limit, not an outage, not the end of the context.
+// Otherwise it returns nil.
+func Refusal(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) && e.Status != 0 && !e.Again {
 		return e
 	}
 	return nil

@@ -1,4 +1,4 @@
-package ghcomment
+package github
 
 import (
 	"fmt"
@@ -27,23 +27,26 @@ func (e *ForbiddenError) YAML() string {
 	return "permissions:\n  " + strings.Join(e.Permissions, "\n  ") + "\n"
 }
 
+// Permissions that operations need, as a permissions block writes them.
 const (
-	mayComment = "pull-requests: write"
-	mayRead    = "contents: read"
+	MayComment = "pull-requests: write"
+	MayRead    = "contents: read"
+	MayWrite   = "contents: write"
 )
 
-// accepted is an entry of X-Accepted-GitHub-Permissions that a workflow can grant and this package can need. The header also
+// accepted is an entry of X-Accepted-GitHub-Permissions that a workflow can grant and our requests can need. The header also
 // names what only Apps have (metadata); in a permissions block that would be an error.
 var accepted = regexp.MustCompile(`^(contents|issues|pull_requests)=(read|write)$`)
 
-// forbidden turns a failure into a ForbiddenError where permissions are the reason; need is what the whole operation takes.
-func forbidden(e *apiError, need string) error {
-	text := strings.ToLower(e.message)
-	if e.limited || e.status != http.StatusForbidden && e.status != http.StatusNotFound ||
+// Forbidden turns a failure into a *ForbiddenError where permissions are the reason; need is what the whole operation takes.
+// Any other error is returned as it is.
+func Forbidden(e *Error, need string) error {
+	text := strings.ToLower(e.Message)
+	if e.limited || e.Status != http.StatusForbidden && e.Status != http.StatusNotFound ||
 		strings.Contains(text, "locked") || strings.Contains(text, "archived") {
 		return e
 	}
-	return &ForbiddenError{Permissions: neededPermissions(e.header.Get("X-Accepted-GitHub-Permissions"), need), message: e.Error()}
+	return &ForbiddenError{Permissions: neededPermissions(e.Header.Get("X-Accepted-GitHub-Permissions"), need), message: e.Error()}
 }
 
 // neededPermissions reads the header's sets, separated by ";", each a list of permissions separated by ",". Any one set is
@@ -61,15 +64,15 @@ sets:
 			}
 			entries = append(entries, strings.ReplaceAll(m[1], "_", "-")+": "+m[2])
 		}
-		if chosen == nil || !names(chosen, mayComment) && names(entries, mayComment) {
+		if chosen == nil || !names(chosen, MayComment) && names(entries, MayComment) {
 			chosen = entries
 		}
 	}
 	// The request that failed may only have read; what comes after it needs need.
 	chosen = slices.DeleteFunc(chosen, func(s string) bool { return names([]string{s}, need) })
 	chosen = append(chosen, need)
-	if !names(chosen, mayRead) {
-		chosen = append(chosen, mayRead)
+	if !names(chosen, MayRead) {
+		chosen = append(chosen, MayRead)
 	}
 	slices.Sort(chosen)
 	return slices.Compact(chosen)

@@ -1,4 +1,4 @@
-package ghcomment
+package github
 
 import (
 	"errors"

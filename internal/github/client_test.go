@@ -1,4 +1,4 @@
-package ghcomment
+package github
 
 import (
 	"context"
@@ -61,9 +61,7 @@ func TestBaseURLs(t *testing.T) {
 // The header every request carries is the configured one.
 func TestUserAgent(t *testing.T) {
 	t.Parallel()
-	c, _ := newFake(t, "").client()
-	c.agent = "image-budget/1.2.3"
-	if got := c.api().UserAgent; got != "image-budget/1.2.3" {
+	if got := testClient(t).API().UserAgent; got != "image-budget/1.2.3" {
 		t.Errorf("user agent is %q", got)
 	}
 }

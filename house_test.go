@@ -57,6 +57,7 @@ var sideways = map[string]string{
 var testHelpers = map[string]bool{
 	"baseline/baselinetest": true,
 	"internal/bench":        true,
+	"internal/githubtest":   true,
 	"internal/imagetest":    true,
 }
 
@@ -88,6 +89,7 @@ var doors = map[string][]string{
 	"github.com/sirupsen/logrus":                       {"internal/cli"}, // to silence it
 	"github.com/tonistiigi/fsutil":                     {"source"},
 	"github.com/yuin/goldmark":                         {},
+	"golang.org/x/mod":                                 {"internal/github"}, // tags as versions
 	"golang.org/x/term":                                {"internal/cli"},
 	"google.golang.org/grpc":                           {"source"},
 }

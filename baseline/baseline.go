@@ -1,6 +1,6 @@
 // Package baseline keeps what an image measured, to compare the next build
-// with: in a file, in a registry, or in another image that is measured when it
-// is needed.
+// with: in a file, on a branch of the repository, in a registry, or in another
+// image that is measured when it is needed.
 //
 // It stores and finds; it measures nothing itself, compares nothing and
 // decides nothing. What a [Store] returns has been read with bounds and adds

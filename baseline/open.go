@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/org/image-budget/footprint"
+	"github.com/org/image-budget/internal/github"
 	"github.com/org/image-budget/internal/nearest"
 	"github.com/org/image-budget/source"
 )
@@ -28,19 +29,30 @@ type Options struct {
 	// is saved there was saved.
 	Registries *source.Opener
 	Now        func() time.Time
+	// GitHub is the repository that branch:NAME is in. Its error says what is
+	// missing to ask GitHub; it is called once something is read or saved.
+	GitHub func() (*github.Client, error)
 	// Ancestors lists the first-parent ancestors of a commit, nearest first, at
 	// most 50, for a store that keeps several commits and not the one asked
 	// for. Without it, only that one is found.
 	Ancestors func(ctx context.Context, commit string) iter.Seq2[string, error]
+	// Tracked is the branch of the code that commits are saved for, and whose
+	// latest baseline branch:NAME loads for a key without a commit; "" if unknown.
+	Tracked string
+	// Keep is how many baselines of an image and platform branch:NAME keeps, 0
+	// for [DefaultKeep].
+	Keep int
+	// Rand returns a random number from 0 to 1, for waiting; nil is the usual one.
+	Rand func() float64
 }
 
-const forms = "file:PATH, registry:REF, image:REF or none"
+const forms = "file:PATH, branch:NAME, registry:REF, image:REF or none"
 
 // later are the stores that are planned.
-var later = []string{"branch", "build"}
+var later = []string{"build"}
 
-// Open makes the store that a spec names: file:PATH, registry:REF, image:REF or
-// none. REF of a registry is HOST/REPOSITORY[:PREFIX], where all tags begin with
+// Open makes the store that a spec names: file:PATH, branch:NAME, registry:REF,
+// image:REF or none. REF of a registry is HOST/REPOSITORY[:PREFIX], where all tags begin with
 // PREFIX and a dot; so baselines can stand beside the images of a repository. It
 // reads nothing yet. A spec that is none of them, or names nothing, is an error
 // that says what can be written instead.
@@ -55,12 +67,14 @@ func Open(spec string, opt Options) (Store, error) {
 	switch {
 	case slices.Contains(later, scheme):
 		return nil, fmt.Errorf("baselines in %s are not there yet; write %s", scheme, forms)
-	case hasColon && (scheme == "file" || scheme == "image" || scheme == "registry") && strings.TrimSpace(rest) == "":
+	case hasColon && slices.Contains([]string{"file", "branch", "registry", "image"}, scheme) && strings.TrimSpace(rest) == "":
 		return nil, fmt.Errorf("baseline %q names nothing after the colon; write %s", spec, forms)
 	case hasColon && strings.ContainsRune(rest, 0):
 		return nil, fmt.Errorf("baseline %q holds a zero byte", clip(spec))
 	case hasColon && scheme == "file":
 		return openFile(opt.Dir, rest), nil
+	case hasColon && scheme == "branch":
+		return openBranch(rest, opt)
 	case hasColon && scheme == "registry":
 		return openRegistry(rest, opt)
 	case hasColon && scheme == "image":
@@ -90,6 +104,8 @@ func meant(spec, scheme string, hasColon bool) string {
 		}
 	case hasColon && near(scheme, "file"):
 		guess = "file" + strings.TrimPrefix(spec, scheme)
+	case hasColon && near(scheme, "branch"):
+		guess = "branch" + strings.TrimPrefix(spec, scheme)
 	case hasColon && near(scheme, "registry"):
 		guess = "registry" + strings.TrimPrefix(spec, scheme)
 	case hasColon && near(scheme, "image"):

@@ -45,7 +45,7 @@ func botName(login string) string {
 func (u *upsert) whoami(ctx context.Context, marked []found) (author, error) {
 	const doing = "asking GitHub whose token this is"
 	var user *gogithub.User
-	err := u.tries.Read(ctx, doing, func() (resp *gogithub.Response, err error) {
+	err := u.tries.Repeat(ctx, doing, func() (resp *gogithub.Response, err error) {
 		user, resp, err = u.gh.API().Users.Get(ctx, "")
 		return resp, err
 	})
@@ -76,7 +76,7 @@ func (u *upsert) viewer(ctx context.Context, doing string, otherwise author) (au
 			} `json:"viewer"`
 		} `json:"data"`
 	}
-	err := u.tries.Read(ctx, doing, func() (*gogithub.Response, error) {
+	err := u.tries.Repeat(ctx, doing, func() (*gogithub.Response, error) {
 		gh := u.gh.API()
 		req, err := gh.NewRequest(http.MethodPost, u.gh.GraphQL(), map[string]string{"query": "query{viewer{login}}"})
 		if err != nil {

@@ -320,7 +320,7 @@ func (u *upsert) list(ctx context.Context) ([]found, error) {
 		}
 		path := fmt.Sprintf("repos/%s/%s/issues/%d/comments?per_page=%d&page=%d", u.owner, u.repo, u.number, commentsPerPage, next)
 		var some []found
-		err := u.tries.Read(ctx, doing, func() (resp *gogithub.Response, err error) {
+		err := u.tries.Repeat(ctx, doing, func() (resp *gogithub.Response, err error) {
 			some, resp, err = u.page(ctx, path)
 			if err == nil {
 				next = resp.NextPage

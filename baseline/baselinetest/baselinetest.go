@@ -189,3 +189,170 @@ func concurrent(t *testing.T, open func() baseline.Store) {
 	}
 	check(t, open(), first, 1)
 }
+
+// History is a store that keeps baselines of several commits.
+type History struct {
+	// Commits are ids of at least 60 commits, each the first parent of the
+	// next, as the store knows them.
+	Commits []string
+	// Open opens the same place each time, which is empty at first.
+	Open func() baseline.Store
+	// Monotone says that the latest baseline is that of the newest commit, in
+	// whatever order they are saved.
+	Monotone bool
+}
+
+// Test checks what depends on commits, and lists, prunes and keeps layers
+// where the store can.
+func (h History) Test(t *testing.T) {
+	t.Run("nearest ancestor", h.nearest)
+	t.Run("latest", h.latest)
+	t.Run("layers", h.layers)
+	t.Run("list and prune", h.listAndPrune)
+}
+
+func (h History) key(image string, commit int) baseline.Key {
+	return baseline.Key{Image: image, Platform: "linux/amd64", Commit: h.Commits[commit]}
+}
+
+func (h History) nearest(t *testing.T) {
+	for _, i := range []int{3, 5, 9} {
+		save(t, h.Open(), h.key("near", i), footprint.Bytes(100+i))
+	}
+	for asked, want := range map[int]int{3: 3, 4: 3, 5: 5, 8: 5, 9: 9, 30: 9, 59: 9} {
+		key := h.key("near", asked)
+		check(t, h.Open(), key, footprint.Bytes(100+want))
+		found, err := h.Open().Load(t.Context(), key)
+		if err != nil || found.Distance != asked-want || found.Meta.Commit != h.Commits[want] {
+			t.Errorf("commit %d: %+v, %v; want the baseline of commit %d", asked, found, err, want)
+		}
+	}
+	_, err := h.Open().Load(t.Context(), h.key("near", 2))
+	if !errors.Is(err, baseline.ErrNotFound) {
+		t.Errorf("the first baseline is newer: %v, want ErrNotFound", err)
+	}
+	if len(h.Commits) > 9+baseline.MaxAncestors+1 {
+		if _, err = h.Open().Load(t.Context(), h.key("near", 9+baseline.MaxAncestors+1)); !errors.Is(err, baseline.ErrNotFound) {
+			t.Errorf("the nearest is too far: %v, want ErrNotFound", err)
+		}
+	}
+	key := h.key("near", 4)
+	key.Platform = "linux/arm64"
+	if _, err = h.Open().Load(t.Context(), key); !errors.Is(err, baseline.ErrPlatform) {
+		t.Errorf("another platform: %v, want ErrPlatform", err)
+	}
+	// The job of a commit may run again.
+	save(t, h.Open(), h.key("near", 5), 7)
+	check(t, h.Open(), h.key("near", 6), 7)
+}
+
+func (h History) latest(t *testing.T) {
+	latest := baseline.Key{Image: "latest", Platform: "linux/amd64"}
+	for _, step := range []struct{ saved, want int }{{4, 4}, {6, 6}, {5, 6}, {6, 6}, {7, 7}, {0, 7}} {
+		save(t, h.Open(), h.key("latest", step.saved), footprint.Bytes(step.saved))
+		want := step.want
+		if !h.Monotone {
+			want = step.saved
+		}
+		check(t, h.Open(), latest, footprint.Bytes(want))
+	}
+}
+
+// diffID is one that a store can keep.
+func diffID(i int) string { return fmt.Sprintf("sha256:%064x", i) }
+
+func (h History) layers(t *testing.T) {
+	if _, ok := h.Open().(baseline.LayerStore); !ok {
+		t.Skip("the store keeps no layers")
+	}
+	load := func(i int) ([]byte, error) {
+		return h.Open().(baseline.LayerStore).LoadLayer(t.Context(), diffID(i))
+	}
+	put := func(commit int, layers map[string][]byte, ids ...int) {
+		t.Helper()
+		key := h.key("layers", commit)
+		img := Image(key.Image, key.Platform, 1000)
+		for i := range img.Layers {
+			img.Layers[i].DiffID = diffID(ids[i])
+		}
+		if err := h.Open().Save(t.Context(), []baseline.Entry{{Key: key, Image: img, Layers: layers}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := load(1); !errors.Is(err, baseline.ErrNotFound) {
+		t.Errorf("a layer that nobody stored: %v, want ErrNotFound", err)
+	}
+	// Any bytes, and none that the image does not have.
+	one, two := []byte("\x00\xff\x1f one"), []byte("two")
+	put(1, map[string][]byte{diffID(1): one, diffID(2): two, "../../etc/passwd": two}, 1, 2)
+	put(2, map[string][]byte{diffID(3): two}, 1, 3)
+	for i, want := range map[int]string{1: string(one), 2: "two", 3: "two"} {
+		if got, err := load(i); err != nil || string(got) != want {
+			t.Errorf("layer %d is %q, %v; want %q", i, got, err, want)
+		}
+	}
+	if _, err := h.Open().(baseline.LayerStore).LoadLayer(t.Context(), "../../etc/passwd"); !errors.Is(err, baseline.ErrNotFound) {
+		t.Errorf("no diffID at all: %v, want ErrNotFound", err)
+	}
+	p, ok := h.Open().(baseline.Pruner)
+	if !ok {
+		return
+	}
+	if _, err := p.Prune(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range map[int]bool{1: true, 2: false, 3: true} {
+		if _, err := load(i); (err == nil) != want {
+			t.Errorf("after pruning, layer %d: %v", i, err)
+		}
+	}
+}
+
+func (h History) listAndPrune(t *testing.T) {
+	l, ok := h.Open().(baseline.Lister)
+	if !ok {
+		t.Skip("the store cannot be listed")
+	}
+	commits := func(image string) []string {
+		t.Helper()
+		list, err := l.List(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out []string
+		for i, one := range list {
+			if one.Key.Image == image {
+				out = append(out, one.Key.Commit)
+			}
+			if i > 0 && list[i-1].Key.Image > one.Key.Image {
+				t.Errorf("the list is not sorted: %q before %q", list[i-1].Key, one.Key)
+			}
+		}
+		return out
+	}
+	for i := range 6 {
+		save(t, h.Open(), h.key("prune", i), footprint.Bytes(i))
+	}
+	save(t, h.Open(), h.key("prune/other", 0), 1)
+	if got := commits("prune"); len(got) != 6 {
+		t.Errorf("%d baselines are listed, want 6", len(got))
+	}
+	p, ok := h.Open().(baseline.Pruner)
+	if !ok {
+		return
+	}
+	if n, err := p.Prune(t.Context(), 0); err == nil {
+		t.Errorf("everything was pruned, %d baselines", n)
+	}
+	if _, err := p.Prune(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{h.Commits[5], h.Commits[4]}, commits("prune")); diff != "" {
+		t.Errorf("kept (-want +got):\n%s", diff)
+	}
+	check(t, h.Open(), h.key("prune", 5), 5)
+	check(t, h.Open(), h.key("prune/other", 0), 1)
+	if n, err := p.Prune(t.Context(), 2); err != nil || n != 0 {
+		t.Errorf("pruning again removed %d, %v", n, err)
+	}
+}

@@ -4,8 +4,8 @@
 // It knows nothing of images, budgets or comments, and decides nothing. It does not log, read the environment or look at the
 // clock; time and patience are injected.
 //
-// What always holds: every wait, page count and answer is bounded; a request that may have changed something is never repeated
-// here; the token is sent to the configured host alone and is in no error.
+// What always holds: every wait, page count and answer is bounded; a request is repeated only where twice has the effect of
+// once; no branch is ever moved but forward; the token is sent to the configured host alone and is in no error.
 package github
 
 import (

@@ -211,8 +211,9 @@ func joinHints(a, b string) string {
 	return a + "; " + b
 }
 
-// Read makes a request that changes nothing, again where that can help. The error is an *Error, or says that ctx ended.
-func (t *Tries) Read(ctx context.Context, doing string, do func() (*github.Response, error)) error {
+// Repeat makes a request that can be made twice with the effect of once, again where that can help. The error is an *Error, or
+// says that ctx ended.
+func (t *Tries) Repeat(ctx context.Context, doing string, do func() (*github.Response, error)) error {
 	for {
 		resp, err := do()
 		if err == nil {

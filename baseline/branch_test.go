@@ -356,6 +356,12 @@ func TestBranchLatestAfterARewrite(t *testing.T) {
 	if got := latest(); got != rewritten {
 		t.Errorf("a commit that main does not have became its latest: %s", got)
 	}
+	// Nor does one that was merged into it, and is no descendant.
+	r.SetBranch("main", r.Commit(rewritten, side))
+	r.save(t, webAt(side), 8)
+	if got := latest(); got != rewritten {
+		t.Errorf("a merged commit became the latest: %s", got)
+	}
 }
 
 const (

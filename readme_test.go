@@ -25,6 +25,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/org/image-budget/budget"
+	"github.com/org/image-budget/internal/githubtest"
 )
 
 var update = flag.Bool("update", false, "rewrite the parts of the README that are made")
@@ -41,6 +42,10 @@ func TestEveryCommandInTheREADMEDoesWhatItSays(t *testing.T) {
 	// The images of the README are those of the demo, in a registry of its own.
 	host := demoRegistry(t)
 	dir, bin := t.TempDir(), t.TempDir()
+	hub := githubtest.New("acme", "web")
+	hub.SetBranch("main", hub.Commit())
+	api := httptest.NewServer(hub)
+	t.Cleanup(api.Close)
 	commands := 0
 	for _, block := range fenced(t, "sh") {
 		for line := range strings.Lines(block) {
@@ -54,7 +59,7 @@ func TestEveryCommandInTheREADMEDoesWhatItSays(t *testing.T) {
 			commands++
 			cmd := exec.Command("sh", "-c", strings.ReplaceAll(command, "ghcr.io/acme", host+"/acme"))
 			cmd.Dir = dir
-			cmd.Env = append(atATerminal(), "GOBIN="+bin)
+			cmd.Env = append(atATerminal(), "GOBIN="+bin, "GITHUB_API_URL="+api.URL, "GITHUB_REPOSITORY=acme/web", "GITHUB_TOKEN=ghs_secret")
 			switch {
 			case command == "go test ./...":
 				continue // is what runs this

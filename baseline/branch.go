@@ -139,7 +139,8 @@ func (b *branch) pick(ctx context.Context, h *history, key Key) (saved, int, err
 		return saved{}, 0, fmt.Errorf("%w: the branch %s holds none of %q for %s", ErrNotFound, b.name, key.Image, key.Platform)
 	}
 	if key.Commit == "" {
-		return h.newest(b.opt.Tracked), 0, nil
+		f, err := b.latest(ctx, h)
+		return f, 0, err
 	}
 	if f, ok := h.of(key.Commit); ok {
 		return f, 0, nil
@@ -163,6 +164,28 @@ func (b *branch) pick(ctx context.Context, h *history, key Key) (saved, int, err
 	}
 	return saved{}, 0, fmt.Errorf("%w: of %q for %s, the branch %s has %s; the newest it has is of %s, saved %s",
 		ErrNotFound, key.Image, key.Platform, b.name, where, short(h.saved[0].commit), h.saved[0].at.Format(time.DateOnly))
+}
+
+// latest returns the latest baseline of the branch of the code that the run
+// belongs to, else of the default branch, else of the one saved last.
+func (b *branch) latest(ctx context.Context, h *history) (saved, error) {
+	if f, ok := h.pointed(b.opt.Tracked); ok && (b.opt.Tracked != "" || len(h.latest) == 1) {
+		return f, nil
+	}
+	if len(h.latest) > 1 {
+		api, err := b.client()
+		if err != nil {
+			return saved{}, err
+		}
+		name, err := api.DefaultBranch(ctx)
+		if err != nil {
+			return saved{}, b.failed("reading", err)
+		}
+		if f, ok := h.pointed(name); ok {
+			return f, nil
+		}
+	}
+	return h.newest(), nil
 }
 
 func (b *branch) ancestors(ctx context.Context, commit string) iter.Seq2[string, error] {

@@ -233,15 +233,12 @@ func (h *history) pointed(branch string) (saved, bool) {
 	return h.saved[i], true
 }
 
-// newest returns the latest of a branch, else of the branch that was saved
-// last, else what was saved last. There must be one.
-func (h *history) newest(branch string) saved {
-	if f, ok := h.pointed(branch); ok {
-		return f
-	}
+// newest returns the latest of the branch that was saved last, else what was
+// saved last. There must be one.
+func (h *history) newest() saved {
 	var best saved
-	for _, other := range slices.Sorted(maps.Keys(h.latest)) {
-		if f, ok := h.pointed(other); ok && f.at.After(best.at) {
+	for _, branch := range slices.Sorted(maps.Keys(h.latest)) {
+		if f, ok := h.pointed(branch); ok && f.at.After(best.at) {
 			best = f
 		}
 	}

@@ -37,7 +37,8 @@ type Options struct {
 	// for. Without it, only that one is found.
 	Ancestors func(ctx context.Context, commit string) iter.Seq2[string, error]
 	// Tracked is the branch of the code that commits are saved for, and whose
-	// latest baseline branch:NAME loads for a key without a commit; "" if unknown.
+	// latest baseline branch:NAME loads for a key without a commit. Where it
+	// is "" or has none, that of the default branch is loaded.
 	Tracked string
 	// Keep is how many baselines of an image and platform branch:NAME keeps, 0
 	// for [DefaultKeep].

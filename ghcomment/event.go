@@ -36,9 +36,10 @@ type Event struct {
 	// Draft says that the pull request is one.
 	Draft bool
 
-	// Before is the commit a push replaced, "" for a new branch. Deleted says that it removed the branch or tag.
-	Before  string
-	Deleted bool
+	// Before is the commit a push replaced, "" for a new branch. Deleted says that it removed the branch or tag, and Forced that
+	// Before is not among the ancestors of what it is now.
+	Before          string
+	Deleted, Forced bool
 	// Ref is the full ref of a push, a workflow_dispatch or a release's tag: refs/heads/… or refs/tags/….
 	Ref string
 
@@ -190,6 +191,7 @@ func (e *Event) parsePush(doc eventDoc) error {
 	var before, after string
 	err := errors.Join(
 		doc.part("ref", &e.Ref), doc.part("before", &before), doc.part("after", &after), doc.field("deleted", &e.Deleted),
+		doc.field("forced", &e.Forced),
 	)
 	err = errors.Join(err, setCommit(&e.Before, "before", before), setCommit(&e.HeadSHA, "after", after))
 	e.setPushedBranch()

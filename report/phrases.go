@@ -263,7 +263,7 @@ func baselineWords(b Baseline, q, say quote) string {
 			words += " commit " + q(short(b.Commit))
 		}
 		if b.Distance > 0 {
-			words += fmt.Sprintf(", %s before the one to compare with", plural(b.Distance, "commit"))
+			words += fmt.Sprintf(", %s before the base commit", plural(b.Distance, "commit"))
 		}
 		return words
 	case string(budget.BaselineNotComparable):

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/org/image-budget/baseline"
 	"github.com/org/image-budget/budget"
@@ -13,27 +14,35 @@ import (
 )
 
 func (c *Command) baseline(ctx context.Context, args []string) error {
-	fs := c.flags("baseline", "save|show [IMAGE...]", `Save what images measure now as the baseline, or show what is stored.
+	fs := c.flags("baseline", "save|show|list|prune [IMAGE...]", `Save what images measure now as the baseline, show what is stored, list all that is stored,
+or forget what is old.
 
-Without an IMAGE, every image of the budget file is meant.`)
+Without an IMAGE, every image of the budget file is saved or shown.`)
 	f := &checkFlags{
 		measureFlags: fs.measuring(), attributeFlags: fs.attributing(), buildFlags: fs.building(),
 		outputFlags: fs.reporting(),
 		config:      fs.String("config", budget.DefaultName, "the budget `FILE`"),
-		baseline:    fs.String("baseline", "", "the `STORE`: file:PATH or registry:REF (default the budget file's)"),
+		baseline:    fs.String("baseline", "", "the `STORE`: file:PATH, branch:NAME or registry:REF (default the budget file's)"),
 		images:      &listFlag{},
 	}
-	commit := fs.String("commit", "", "the `HASH` of the commit that is measured, to be stored with it (default GITHUB_SHA)")
+	commit := fs.String("commit", "", "the `HASH` of the commit that is measured, to be stored with it (default GITHUB_SHA), or whose baseline to show (default the latest)")
+	keep := fs.Int("keep", baseline.DefaultKeep, "how many baselines of each image and platform 'baseline prune' leaves: the newest `N`")
+	force := fs.Bool("force", false, "save from a pull request's workflow all the same")
+	fs.StringVar(&f.measureFlags.token, "github-token", "", "the `TOKEN` for a store on GitHub; better set GITHUB_TOKEN, which no process list shows")
 	args, err := fs.parse(args)
 	if err != nil {
 		return err
 	}
 	if len(args) == 0 {
-		return usagef("baseline", "say what to do: baseline save or baseline show")
+		return usagef("baseline", "say what to do: baseline save, show, list or prune")
 	}
 	verb := args[0]
-	if verb != "save" && verb != "show" {
-		return usagef("baseline", "there is no 'baseline %s'%s", verb, didYouMean(verb, []string{"save", "show"}))
+	verbs := []string{"save", "show", "list", "prune"}
+	if !slices.Contains(verbs, verb) {
+		return usagef("baseline", "there is no 'baseline %s'%s", verb, didYouMean(verb, verbs))
+	}
+	if verb == "list" || verb == "prune" {
+		return c.keepBaselines(ctx, verb, f, *keep, args[1:])
 	}
 	set, err := c.loadBudget(f, args[1:])
 	if err != nil {
@@ -51,21 +60,28 @@ Without an IMAGE, every image of the budget file is meant.`)
 	}
 	defer m.close()
 	m.build = f.buildFlags
-	if *commit == "" {
-		*commit = c.runner.SHA
-	}
 	if verb == "save" {
-		return c.saveBaselines(ctx, m, set, f.attributeFlags, *commit)
-	}
-	return c.showBaselines(ctx, m, set, f)
-}
-
-func (c *Command) saveBaselines(ctx context.Context, m *measurer, set *budgetSet, lines *attributeFlags, commit string) error {
-	for _, img := range set.images {
-		store, err := c.openStore(m, set.baseline, want{name: img.ID})
-		if err != nil {
+		if err := c.maySave(set.baseline, *force); err != nil {
 			return err
 		}
+		if *commit == "" {
+			*commit = c.runner.SHA
+		}
+		return c.saveBaselines(ctx, m, set, f.attributeFlags, *commit)
+	}
+	return c.showBaselines(ctx, m, set, f, *commit)
+}
+
+// saveBaselines measures all images and saves them at once, which is one commit
+// on a branch. One that cannot be measured does not keep the others from it.
+func (c *Command) saveBaselines(ctx context.Context, m *measurer, set *budgetSet, lines *attributeFlags, commit string) error {
+	store, err := c.openStore(m, set.baseline, want{})
+	if err != nil {
+		return err
+	}
+	var entries []baseline.Entry
+	var failures []error
+	for _, img := range set.images {
 		w := want{
 			name: img.ID, ref: img.Ref, base: img.Base, own: true, patterns: img.Patterns(),
 			estimate: img.NeedsCompressed(),
@@ -73,54 +89,62 @@ func (c *Command) saveBaselines(ctx context.Context, m *measurer, set *budgetSet
 			files: true, from: lines, lines: true,
 		}
 		w.build = set.builds[img.ID]
-		var errs []error
-		err = m.openAll(ctx, w, set.platforms, func(w want, opened *source.Image, err error) {
+		err := m.openAll(ctx, w, set.platforms, func(w want, opened *source.Image, err error) {
+			var head *footprint.Image
 			if err == nil {
-				err = c.saveBaseline(ctx, m, store, set, w, opened, commit)
+				head, err = m.scan(ctx, opened, w)
 			}
-			errs = append(errs, err)
+			if err != nil {
+				failures = append(failures, fmt.Errorf("%s: %w", img.ID, err))
+				return
+			}
+			entries = append(entries, m.entry(store, head, footprint.Meta{Commit: commit}))
 		})
-		if err := errors.Join(append(errs, err)...); err != nil {
-			return fmt.Errorf("%s: %w", img.ID, err)
+		if err != nil {
+			failures = append(failures, fmt.Errorf("%s: %w", img.ID, err))
+		}
+	}
+	if len(entries) > 0 {
+		err := store.Save(ctx, entries)
+		if errors.Is(err, baseline.ErrReadOnly) {
+			return usagef("baseline", "nothing is saved to %s: it is measured whenever it is needed; name a file:PATH, branch:NAME or registry:REF", set.baseline)
+		}
+		if err != nil {
+			return errors.Join(append(failures, c.withPermissions(fmt.Errorf("%s: saving the baseline: %w", saidNames(entries), err)))...)
+		}
+	}
+	for _, e := range entries {
+		figure, size := "compressed", e.Image.Metrics.Compressed
+		if e.Image.Metrics.Has&footprint.HasCompressed == 0 {
+			figure, size = "unpacked", e.Image.Metrics.Unpacked
+		}
+		if err := c.say("saved %s (%s) to %s: %s %s in %d layers", e.Key.Image, e.Key.Platform, set.baseline, size, figure, len(e.Image.Layers)); err != nil {
+			return err
 		}
 	}
 	m.noteLayers()
 	for _, note := range m.notes {
 		c.log.Warn().Msg(note)
 	}
-	return nil
+	return errors.Join(failures...)
 }
 
-func (c *Command) saveBaseline(ctx context.Context, m *measurer, store baseline.Store, set *budgetSet, w want, opened *source.Image, commit string) error {
-	head, err := m.scan(ctx, opened, w)
-	if err != nil {
-		return err
+// saidNames names what is saved.
+func saidNames(entries []baseline.Entry) string {
+	if len(entries) == 1 {
+		return entries[0].Key.Image
 	}
-	key := baseline.Key{Image: w.name, Platform: head.Platform, Commit: commit}
-	err = store.Save(ctx, []baseline.Entry{{
-		Key: key, Image: head, Meta: footprint.Meta{Tool: Tool(), Commit: commit}, Layers: m.layersOf(store, head),
-	}})
-	if errors.Is(err, baseline.ErrReadOnly) {
-		return usagef("baseline", "nothing is saved to %s: it is measured whenever it is needed; name a file:PATH or registry:REF", set.baseline)
-	}
-	if err != nil {
-		return fmt.Errorf("saving the baseline: %w", err)
-	}
-	figure, size := "compressed", head.Metrics.Compressed
-	if head.Metrics.Has&footprint.HasCompressed == 0 {
-		figure, size = "unpacked", head.Metrics.Unpacked
-	}
-	return c.say("saved %s (%s) to %s: %s %s in %d layers", w.name, head.Platform, set.baseline, size, figure, len(head.Layers))
+	return plural(len(entries), "image")
 }
 
-func (c *Command) showBaselines(ctx context.Context, m *measurer, set *budgetSet, f *checkFlags) error {
+func (c *Command) showBaselines(ctx context.Context, m *measurer, set *budgetSet, f *checkFlags, commit string) error {
 	rep := &report.Report{Kind: report.Inspect, Tool: Tool(), Status: budget.Pass}
 	for _, img := range set.images {
 		store, err := c.openStore(m, set.baseline, want{name: img.ID, base: img.Base, files: true, own: true, patterns: img.Patterns()})
 		if err != nil {
 			return err
 		}
-		found, err := store.Load(ctx, baseline.Key{Image: img.ID, Platform: *m.flags.platform})
+		found, err := store.Load(ctx, baseline.Key{Image: img.ID, Platform: *m.flags.platform, Commit: commit})
 		if errors.Is(err, baseline.ErrNotFound) {
 			return fmt.Errorf("%s has no baseline in %s: %w; 'image-budget baseline save' makes one", img.ID, set.baseline, err)
 		}

@@ -23,6 +23,8 @@ type checkFlags struct {
 	*buildFlags
 	*outputFlags
 	config, baseline *string
+	saveBaseline     *choiceFlag
+	tracked          *listFlag
 	failOn           *choiceFlag
 	comment          *choiceFlag
 	commentKey       *string
@@ -48,7 +50,9 @@ file, growth by more than 5% and 1 MB over the baseline is a warning.`)
 		buildFlags:     fs.building(),
 		outputFlags:    fs.reporting(),
 		config:         fs.String("config", budget.DefaultName, "the budget `FILE`"),
-		baseline:       fs.String("baseline", "", "what to compare with: `STORE` is file:PATH, registry:REF, image:REF or none (default the budget file's, else none)"),
+		baseline:       fs.String("baseline", "", "what to compare with: `STORE` is file:PATH, branch:NAME, registry:REF, image:REF or none (default the budget file's, else none)"),
+		saveBaseline:   fs.savingBaseline(),
+		tracked:        fs.list("tracked", "a `BRANCH` whose pushes save the baseline, or a pattern such as release/*; may be repeated (default the default branch)"),
 		failOn:         fs.choice("fail-on", "exit with 1 on this `STATUS` or a worse one: error, warn, or never", "error", "error", "warn", "never"),
 		comment:        fs.choice("comment", "in a pull request's workflow, comment `WHEN` changed (something is worth saying), always or never", "changed", "changed", "always", "never"),
 		commentKey:     fs.String("comment-key", "", "the `KEY` that tells this job's comment from those of other jobs (default the image's name)"),
@@ -106,6 +110,9 @@ func (c *Command) runCheck(ctx context.Context, args []string) error {
 			return err
 		}
 	}
+	if err := c.willSave(set, f); err != nil {
+		return err
+	}
 	rep := &report.Report{Kind: report.Check, Tool: Tool(), Run: c.run(set), Notes: set.notes}
 	results := make([]judged, len(set.images))
 	inParallel(*f.jobs, len(results), func(i int) {
@@ -130,6 +137,7 @@ func (c *Command) runCheck(ctx context.Context, args []string) error {
 	if err := c.deliver(ctx, rep, f, set); err != nil {
 		failures = append(failures, err)
 	}
+	c.saveMeasured(ctx, m, set, rep)
 	// A 1 is a verdict on everything that was asked for; without one of the
 	// figures there is none, whatever the others say.
 	if err := errors.Join(failures...); err != nil {
@@ -162,6 +170,8 @@ type budgetSet struct {
 	// image or the builder chooses.
 	platforms []string
 	notes     []string
+	// save says that what is measured becomes the baseline.
+	save bool
 }
 
 // refs lists the images to check, then the baseline, then the bases.
@@ -370,7 +380,7 @@ func (j *judged) fail(id string, err error) {
 func (c *Command) checkImage(ctx context.Context, m *measurer, set *budgetSet, img budget.Image, lines *attributeFlags) judged {
 	var out judged
 	w := want{
-		name: img.ID, ref: img.Ref, base: img.Base, files: img.NeedsFiles(), own: img.Base != "" || len(img.Own) > 0,
+		name: img.ID, ref: img.Ref, base: img.Base, files: img.NeedsFiles() || set.save, own: img.Base != "" || len(img.Own) > 0,
 		estimate: img.NeedsCompressed(), patterns: img.Patterns(), build: set.builds[img.ID], from: lines,
 	}
 	err := m.openAll(ctx, w, set.platforms, func(w want, opened *source.Image, err error) {
@@ -517,7 +527,7 @@ func (c *Command) loadBaseline(ctx context.Context, m *measurer, set *budgetSet,
 	if err != nil {
 		return nil, info, err
 	}
-	found, err := store.Load(ctx, baseline.Key{Image: w.name, Platform: w.platform})
+	found, err := c.loadFor(ctx, store, set.baseline, m.flags.token, baseline.Key{Image: w.name, Platform: w.platform})
 	if errors.Is(err, baseline.ErrNotFound) {
 		info.Reason = err.Error()
 		return nil, info, nil
@@ -538,7 +548,7 @@ func (c *Command) openStore(m *measurer, spec string, w want) (baseline.Store, e
 	if store, ok := m.stores[spec]; ok {
 		return store, nil
 	}
-	store, err := baseline.Open(spec, baseline.Options{
+	store, err := baseline.Open(spec, c.withCommits(m.flags.token, baseline.Options{
 		Registries: m.opener,
 		Now:        c.Now,
 		Measure: func(ctx context.Context, ref string, _ baseline.Key) (*footprint.Image, error) {
@@ -551,7 +561,7 @@ func (c *Command) openStore(m *measurer, spec string, w want) (baseline.Store, e
 			}
 			return img, err
 		},
-	})
+	}))
 	if err != nil {
 		return nil, usagef("", "%w", err)
 	}

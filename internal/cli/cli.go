@@ -55,6 +55,7 @@ type Command struct {
 	runner actions.Runner
 	// delivered says that the report of this run reached the runner's files.
 	delivered bool
+	asked     asked
 	log       zerolog.Logger
 	// notes go through the runner's log filter: nothing in them can become
 	// a command of the runner.
@@ -80,7 +81,7 @@ func (c *Command) commands() []subcommand {
 		{"check", "[IMAGE...]", "measure, compare, judge, report: the main job", c.check},
 		{"inspect", "IMAGE", "show layers, what made them, waste and the largest paths", c.inspect},
 		{"diff", "OLD NEW", "explain the difference between any two images", c.diff},
-		{"baseline", "save|show [IMAGE...]", "store what images measure now, or show what is stored", c.baseline},
+		{"baseline", "save|show|list|prune [IMAGE...]", "store what images measure now, show what is stored, list it, or forget what is old", c.baseline},
 		{"report", "REPORT.json...", "render stored reports again; several become one", c.report},
 		{"init", "[IMAGE...]", "measure images and write a budget file with headroom", c.initialise},
 		{"schema", "", "print the JSON Schema of the budget file", c.schema},

@@ -276,8 +276,12 @@ func (c *Command) upsert(ctx context.Context, r *report.Report, f *checkFlags, s
 // gitHub is the API for the repository of this run.
 func (c *Command) gitHub(token string) (*github.Client, error) {
 	owner, repo, _ := strings.Cut(c.runner.Repository, "/")
+	url := c.runner.APIURL
+	if url == "" && !c.runner.Actions {
+		url = "https://api.github.com" // a terminal has no runner to name another
+	}
 	return github.New(github.Config{
-		BaseURL: c.runner.APIURL, Token: token, Owner: owner, Repo: repo,
+		BaseURL: url, Token: token, Owner: owner, Repo: repo,
 		Wait: wait, Now: c.Now, UserAgent: strings.ReplaceAll(Tool(), " ", "/"),
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -41,7 +42,12 @@ type branch struct {
 	mu   sync.Mutex
 	api  *github.Client
 	tree *gitTree // as it was last seen, nil at first
+	seen time.Time
 }
+
+// recent is how old what was seen of the branch may be to load from it: one
+// run loads for all its images at once.
+const recent = 30 * time.Second
 
 // openBranch checks the name of a branch; nothing is asked yet.
 func openBranch(name string, opt Options) (*branch, error) {
@@ -77,7 +83,7 @@ func (b *branch) Load(ctx context.Context, key Key) (*Found, error) {
 	if err := key.check(false); err != nil {
 		return nil, err
 	}
-	tree, err := b.refresh(ctx)
+	tree, err := b.recent(ctx)
 	if err != nil {
 		return nil, b.failed("reading", err)
 	}
@@ -113,6 +119,9 @@ func (b *branch) find(ctx context.Context, tree *gitTree, key *Key) (string, err
 	if !slices.Contains(images, key.Image) {
 		if len(images) == 0 {
 			return "", fmt.Errorf("%w: the branch %s holds none", ErrNotFound, b.name)
+		}
+		for i, image := range images {
+			images[i] = strconv.Quote(image)
 		}
 		return "", fmt.Errorf("%w: the branch %s has no %q, only %s", ErrNotFound, b.name, key.Image, list(images))
 	}
@@ -221,24 +230,21 @@ func (b *branch) read(ctx context.Context, where string, f saved, key Key) (*Fou
 	if err != nil {
 		return nil, fmt.Errorf("reading %s on the branch %s: %w", where, b.name, err)
 	}
+	if meta.Commit != f.commit {
+		return nil, fmt.Errorf("reading %s on the branch %s: it holds the baseline of commit %s, not that of its name: delete it there", where, b.name, short(clip(meta.Commit)))
+	}
 	return &Found{Image: img, Meta: meta}, nil
 }
 
-// LoadLayer returns the index of a layer from the branch as it was last seen:
-// one that somebody stored since then is merely missed.
+// LoadLayer returns the index of a layer.
 func (b *branch) LoadLayer(ctx context.Context, diffID string) ([]byte, error) {
 	hex, ok := layerName(diffID)
 	if !ok {
 		return nil, fmt.Errorf("%w: %q is no diffID that a branch keeps a layer of", ErrNotFound, clip(diffID))
 	}
-	b.mu.Lock()
-	tree := b.tree
-	b.mu.Unlock()
-	var err error
-	if tree == nil {
-		if tree, err = b.refresh(ctx); err != nil {
-			return nil, b.failed("reading", err)
-		}
+	tree, err := b.recent(ctx)
+	if err != nil {
+		return nil, b.failed("reading", err)
 	}
 	files, err := tree.files(ctx, layersDir)
 	if err != nil {
@@ -292,6 +298,21 @@ func (b *branch) client() (*github.Client, error) {
 	return b.api, nil
 }
 
+// recent is the branch as it was seen a moment ago, or as it is now.
+func (b *branch) recent(ctx context.Context) (*gitTree, error) {
+	api, err := b.client()
+	if err != nil {
+		return nil, err
+	}
+	b.mu.Lock()
+	tree, seen := b.tree, b.seen
+	b.mu.Unlock()
+	if tree != nil && api.Now().Sub(seen) < recent {
+		return tree, nil
+	}
+	return b.refresh(ctx)
+}
+
 // refresh asks where the branch is now. What is known of its files stays known
 // as long as it has not moved.
 func (b *branch) refresh(ctx context.Context) (*gitTree, error) {
@@ -311,6 +332,7 @@ func (b *branch) refresh(ctx context.Context) (*gitTree, error) {
 	if b.tree == nil || b.tree.head != head {
 		b.tree = &gitTree{api: api, head: head}
 	}
+	b.seen = api.Now()
 	return b.tree, nil
 }
 

@@ -148,6 +148,7 @@ func (b *branch) write(ctx context.Context, message string, plan func(context.Co
 			return err
 		}
 		err = b.commit(ctx, tree, message, want, uploaded)
+		b.forget()
 		if !errors.Is(err, github.ErrConflict) {
 			return b.advise(err)
 		}
@@ -158,6 +159,13 @@ func (b *branch) write(ctx context.Context, message string, plan func(context.Co
 			return err
 		}
 	}
+}
+
+// forget has the next load look at the branch anew.
+func (b *branch) forget() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.seen = time.Time{}
 }
 
 // jitter is a random wait, of up to a second at first and longer with every

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,37 +30,40 @@ import (
 type repository struct {
 	*githubtest.Server
 	commits []string
-	clock   *steps
+	jobs    atomic.Int64
 }
 
-// steps is a clock that goes on by a second whenever it is looked at.
-type steps struct {
-	mu     sync.Mutex
-	at     time.Time
-	waited time.Duration
-	onWait func()
+// clock is one job's: it goes on by what the job waits, and by a moment
+// whenever it is looked at.
+type clock struct {
+	mu sync.Mutex
+	at time.Time
 }
 
-func (c *steps) now() time.Time {
+func (c *clock) now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.at = c.at.Add(time.Second)
+	c.at = c.at.Add(time.Millisecond)
 	return c.at
 }
 
-func (c *steps) wait(ctx context.Context, d time.Duration) error {
+func (c *clock) wait(ctx context.Context, d time.Duration) error {
 	c.mu.Lock()
-	c.at, c.waited = c.at.Add(d), c.waited+d
-	onWait := c.onWait
+	c.at = c.at.Add(d)
 	c.mu.Unlock()
-	if onWait != nil {
-		onWait()
-	}
+	// The others get on.
+	time.Sleep(d / 1000)
 	return ctx.Err()
 }
 
+// later is the clock of a job that begins a second after the one before.
+func (r *repository) later() *clock {
+	n := r.jobs.Add(1)
+	return &clock{at: time.Date(2026, 11, 24, 9, 0, int(n), 0, time.UTC)}
+}
+
 func newRepository(t testing.TB, commits int) *repository {
-	r := &repository{Server: githubtest.New("acme", "web"), clock: &steps{at: time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)}}
+	r := &repository{Server: githubtest.New("acme", "web")}
 	r.Complain = t.Errorf
 	var parents []string
 	for range commits {
@@ -73,10 +77,10 @@ func newRepository(t testing.TB, commits int) *repository {
 	return r
 }
 
-func (r *repository) client(t testing.TB) *github.Client {
+func (r *repository) client(t testing.TB, clk *clock) *github.Client {
 	c, err := github.New(github.Config{
 		BaseURL: "https://api.github.test" + r.Prefix, Token: "ghs_canary", Owner: r.Owner, Repo: r.Repo,
-		Transport: r.Transport(nil), Wait: r.clock.wait, Now: r.clock.now,
+		Transport: r.Transport(nil), Wait: clk.wait, Now: clk.now,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -85,7 +89,11 @@ func (r *repository) client(t testing.TB) *github.Client {
 }
 
 func (r *repository) options(t testing.TB) baseline.Options {
-	client := r.client(t)
+	return r.optionsAt(t, r.later())
+}
+
+func (r *repository) optionsAt(t testing.TB, clk *clock) baseline.Options {
+	client := r.client(t, clk)
 	return baseline.Options{
 		GitHub: func() (*github.Client, error) { return client, nil },
 		Ancestors: func(ctx context.Context, commit string) iter.Seq2[string, error] {
@@ -142,7 +150,7 @@ func TestBranch(t *testing.T) {
 // clock of their own: nothing is lost, and nobody waits for ever.
 func TestBranchManyWriters(t *testing.T) {
 	t.Parallel()
-	for _, writers := range []int{2, 20, 60} {
+	for _, writers := range []int{2, 20, 40} {
 		synctest.Test(t, func(t *testing.T) {
 			r := newRepository(t, 1)
 			began := time.Now()
@@ -242,7 +250,8 @@ func TestBranchRequests(t *testing.T) {
 	api := webAt(r.commits[9])
 	api.Image = "api"
 	r.save(t, api, 9)
-	s := r.open(t)
+	clk := r.later()
+	s := opened(t, "branch:image-budget", r.optionsAt(t, clk))
 	r.Requests()
 	load := func(key baseline.Key) []string {
 		t.Helper()
@@ -259,18 +268,34 @@ func TestBranchRequests(t *testing.T) {
 	if diff := cmp.Diff([]string{"git/ref", "git/commits", "git/trees", "git/blobs"}, load(webAt(r.commits[3]))); diff != "" {
 		t.Errorf("the first (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"git/ref", "git/blobs"}, load(api)); diff != "" {
+	if diff := cmp.Diff([]string{"git/blobs"}, load(api)); diff != "" {
 		t.Errorf("another image (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"git/ref", "commits", "git/blobs"}, load(webAt(r.commits[40]))); diff != "" {
+	if diff := cmp.Diff([]string{"commits", "git/blobs"}, load(webAt(r.commits[40]))); diff != "" {
 		t.Errorf("37 commits away (-want +got):\n%s", diff)
+	}
+	api.Commit = r.commits[40]
+	if diff := cmp.Diff([]string{"git/blobs"}, load(api)); diff != "" {
+		t.Errorf("another image from there (-want +got):\n%s", diff)
+	}
+	_ = clk.wait(t.Context(), time.Minute)
+	if diff := cmp.Diff([]string{"git/ref", "git/blobs"}, load(api)); diff != "" {
+		t.Errorf("a minute later (-want +got):\n%s", diff)
+	}
+	// What this store saved itself, it finds at once.
+	if err := s.Save(t.Context(), []baseline.Entry{entry(webAt(r.commits[41]), 4)}); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := s.Load(t.Context(), webAt(r.commits[41])); err != nil || found.Distance != 0 {
+		t.Errorf("%+v, %v", found, err)
 	}
 }
 
 func TestBranchKeepsSoMany(t *testing.T) {
 	t.Parallel()
 	r := newRepository(t, 8)
-	opt := r.options(t)
+	clk := r.later()
+	opt := r.optionsAt(t, clk)
 	opt.Keep = 3
 	s, err := baseline.Open("branch:image-budget", opt)
 	if err != nil {
@@ -280,6 +305,7 @@ func TestBranchKeepsSoMany(t *testing.T) {
 		e := entry(webAt(commit), footprint.Bytes(i))
 		e.Image.Layers[1].DiffID = fmt.Sprintf("sha256:%064x", i)
 		e.Layers = map[string][]byte{e.Image.Layers[1].DiffID: []byte("x")}
+		_ = clk.wait(t.Context(), time.Second)
 		if err := s.Save(t.Context(), []baseline.Entry{e}); err != nil {
 			t.Fatal(err)
 		}
@@ -304,13 +330,15 @@ func TestBranchKeepsTheLatestOfEachBranch(t *testing.T) {
 	t.Parallel()
 	r := newRepository(t, 8)
 	r.save(t, webAt(r.commits[0]), 1)
-	opt := r.options(t)
+	clk := r.later()
+	opt := r.optionsAt(t, clk)
 	opt.Tracked, opt.Keep = "dev", 2
 	s, err := baseline.Open("branch:image-budget", opt)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, commit := range r.commits[1:] {
+		_ = clk.wait(t.Context(), time.Second)
 		if err := s.Save(t.Context(), []baseline.Entry{entry(webAt(commit), footprint.Bytes(i))}); err != nil {
 			t.Fatal(err)
 		}
@@ -526,11 +554,12 @@ func TestBranchDamagedFiles(t *testing.T) {
 	}
 	good := r.Files("image-budget")[file]
 	for name, tt := range map[string]struct{ content, want string }{
-		"half":          {good[:len(good)/2], "save it again with"},
-		"conflict":      {"<<<<<<< HEAD\n" + good, "merge conflict"},
-		"another image": {r.Files("image-budget")[other], "holds another baseline than its name says"},
-		"newer":         {strings.Replace(good, `"schema": 1`, `"schema": 2`, 1), "newer image-budget"},
-		"edited":        {strings.Replace(good, `"final": 1`, `"final": 2`, 1), "does not add up"},
+		"half":           {good[:len(good)/2], "save it again with"},
+		"conflict":       {"<<<<<<< HEAD\n" + good, "merge conflict"},
+		"another image":  {r.Files("image-budget")[other], "holds another baseline than its name says"},
+		"another commit": {strings.ReplaceAll(good, r.commits[1], r.commits[2]), "not that of its name"},
+		"newer":          {strings.Replace(good, `"schema": 1`, `"schema": 2`, 1), "newer image-budget"},
+		"edited":         {strings.Replace(good, `"final": 1`, `"final": 2`, 1), "does not add up"},
 	} {
 		r.Write("image-budget", map[string]string{file: tt.content})
 		_, err := r.open(t).Load(t.Context(), webAt(r.commits[1]))
@@ -582,5 +611,98 @@ func TestBranchIsReadByForks(t *testing.T) {
 	r.ReadOnly = true
 	if found, err := r.open(t).Load(t.Context(), webAt(r.commits[1])); err != nil || found.Distance != 1 {
 		t.Errorf("%+v, %v", found, err)
+	}
+}
+
+// At a terminal nobody knows a branch: the latest is that of the default one.
+func TestBranchLatestOfTheDefaultBranch(t *testing.T) {
+	t.Parallel()
+	r := newRepository(t, 4)
+	r.DefaultBranch = "trunk"
+	for i, tracked := range []string{"trunk", "release/1", ""} {
+		opt := r.options(t)
+		opt.Tracked = tracked
+		s := opened(t, "branch:image-budget", opt)
+		if err := s.Save(t.Context(), []baseline.Entry{entry(webAt(r.commits[i]), footprint.Bytes(i))}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for tracked, want := range map[string]int{"": 0, "gone": 0, "release/1": 1} {
+		opt := r.options(t)
+		opt.Tracked = tracked
+		found, err := opened(t, "branch:image-budget", opt).Load(t.Context(), webAt(""))
+		if err != nil || found.Meta.Commit != r.commits[want] {
+			t.Errorf("%q: %+v, %v; want the baseline of commit %d", tracked, found, err, want)
+		}
+	}
+}
+
+// One store serves several goroutines.
+func TestBranchIsShared(t *testing.T) {
+	t.Parallel()
+	r := newRepository(t, 21)
+	s := r.open(t)
+	errs := make([]error, 20)
+	var wg sync.WaitGroup
+	for i := range errs {
+		wg.Go(func() {
+			e := entry(webAt(r.commits[i]), footprint.Bytes(i))
+			e.Image.Layers[0].DiffID = fmt.Sprintf("sha256:%064x", i)
+			e.Layers = map[string][]byte{e.Image.Layers[0].DiffID: []byte(fmt.Sprint("index ", i))}
+			errs[i] = s.Save(t.Context(), []baseline.Entry{e})
+			if _, err := s.Load(t.Context(), e.Key); err != nil {
+				t.Error(err)
+			}
+			if data, err := s.(baseline.LayerStore).LoadLayer(t.Context(), e.Image.Layers[0].DiffID); err != nil || string(data) != fmt.Sprint("index ", i) {
+				t.Errorf("%q, %v", data, err)
+			}
+		})
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	found, err := s.Load(t.Context(), webAt(""))
+	if err != nil || found.Meta.Commit != r.commits[19] {
+		t.Errorf("whatever the order, the latest is the newest commit: %+v, %v", found, err)
+	}
+}
+
+// What is too large is left out, and what is too much comes with the next save.
+func TestBranchLayersAreBounded(t *testing.T) {
+	t.Parallel()
+	r := newRepository(t, 3)
+	e := entry(webAt(r.commits[0]), 1)
+	e.Layers = map[string][]byte{}
+	last := e.Image.Layers[1]
+	e.Image.Layers = e.Image.Layers[:1]
+	for i := range 60 {
+		l := footprint.Layer{Index: i + 1, DiffID: fmt.Sprintf("sha256:%064x", i), Has: last.Has}
+		if i == 0 {
+			l = last
+			l.DiffID = fmt.Sprintf("sha256:%064x", i)
+		}
+		e.Image.Layers = append(e.Image.Layers, l)
+		e.Layers[l.DiffID] = []byte("index")
+	}
+	e.Image.Metrics.Layers = len(e.Image.Layers)
+	e.Layers[fmt.Sprintf("sha256:%064x", 5)] = make([]byte, 9<<20)
+	layers := func() int {
+		n := 0
+		for path := range r.Files("image-budget") {
+			if strings.HasPrefix(path, "layers/0") {
+				n++
+			}
+		}
+		return n
+	}
+	for i, want := range []int{40, 59, 59} {
+		e.Key.Commit, e.Meta.Commit = r.commits[i], ""
+		if err := r.open(t).Save(t.Context(), []baseline.Entry{e}); err != nil {
+			t.Fatal(err)
+		}
+		if got := layers(); got != want {
+			t.Errorf("after %d saves there are %d layers, want %d", i+1, got, want)
+		}
 	}
 }

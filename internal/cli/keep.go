@@ -80,7 +80,7 @@ func (c *Command) sayNotSaved(err error) {
 	c.log.Warn().Msgf("the baseline was not saved, later runs are compared with an older one: %v", err)
 	var forbidden *github.ForbiddenError
 	if errors.As(err, &forbidden) {
-		fmt.Fprintf(c.notes, "Saving the baseline needs this in the workflow:\n\n%s\n", forbidden.YAML())
+		fmt.Fprintf(c.notes, "Saving the baseline needs this in the workflow, beside what it has:\n\n%s\n", forbidden.YAML())
 	}
 }
 
@@ -166,7 +166,7 @@ func (c *Command) keepBaselines(ctx context.Context, verb string, f *checkFlags,
 func (c *Command) withPermissions(err error) error {
 	var forbidden *github.ForbiddenError
 	if errors.As(err, &forbidden) {
-		fmt.Fprintf(c.notes, "The job needs this in the workflow:\n\n%s\n", forbidden.YAML())
+		fmt.Fprintf(c.notes, "The job needs this in the workflow, beside what it has:\n\n%s\n", forbidden.YAML())
 	}
 	return err
 }

@@ -63,6 +63,7 @@ type Client struct {
 
 	mu        sync.Mutex
 	nextWrite time.Time
+	parents   map[string]string // the first parents of commits
 }
 
 // repoName is what GitHub allows in the name of an owner or a repository.

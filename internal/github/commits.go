@@ -22,6 +22,8 @@ const (
 	maxTagPages    = 5
 	// maxTagsCompared bounds how many tags are asked for whether they lead to a commit.
 	maxTagsCompared = 10
+	// maxParents bounds the commits that a Client remembers the first parent of.
+	maxParents = 20_000
 )
 
 // Ancestors yields the first parents of a commit, the nearest first and the commit itself not, as they are asked for: at most
@@ -30,20 +32,20 @@ func (c *Client) Ancestors(ctx context.Context, commit string, most int) iter.Se
 	return func(yield func(string, error) bool) {
 		// The list is of all commits that can be reached, by date, but each of them names its parents: the first parents are
 		// followed through the page, and the page is asked for anew from where they leave it. A history of squashed commits
-		// takes one request instead of one a commit, and one of merges no more than that.
-		parents := map[string]string{}
+		// takes one request instead of one a commit, and one of merges no more than that. The parents of a commit never change:
+		// what was asked once serves the next walk.
 		at := commit
 		for pages := 0; most > 0; most-- {
-			parent, known := parents[at]
+			parent, known := c.firstParent(at)
 			if !known {
 				if pages++; pages > maxCommitPages {
 					return
 				}
-				if err := c.firstParents(ctx, at, parents); err != nil {
+				var err error
+				if parent, err = c.askFirstParents(ctx, at); err != nil {
 					yield("", err)
 					return
 				}
-				parent = parents[at]
 			}
 			if parent == "" {
 				return
@@ -56,10 +58,18 @@ func (c *Client) Ancestors(ctx context.Context, commit string, most int) iter.Se
 	}
 }
 
-// firstParents adds a page of commits from a commit on, by their ids, to parents; a root has "".
-func (c *Client) firstParents(ctx context.Context, from string, parents map[string]string) error {
+// firstParent is the first parent of a commit that was listed before; a root has "".
+func (c *Client) firstParent(commit string) (parent string, known bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	parent, known = c.parents[commit]
+	return parent, known
+}
+
+// askFirstParents lists a page of commits, beginning with from, and returns its first parent.
+func (c *Client) askFirstParents(ctx context.Context, from string) (string, error) {
 	if !IsCommit(from) {
-		return fmt.Errorf("%.80q is not a full commit id", from)
+		return "", fmt.Errorf("%.80q is not a full commit id", from)
 	}
 	doing := "listing the commits before " + from
 	var list []*github.RepositoryCommit
@@ -70,21 +80,27 @@ func (c *Client) firstParents(ctx context.Context, from string, parents map[stri
 		return resp, err
 	})
 	if err != nil {
-		return readRefused(err)
+		return "", readRefused(err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.parents == nil || len(c.parents) > maxParents {
+		c.parents = map[string]string{}
 	}
 	for _, commit := range list {
 		parent := ""
 		if len(commit.Parents) > 0 {
 			if parent, err = objectID(commit.Parents[0].GetSHA()); err != nil {
-				return fmt.Errorf("%s: %w", doing, err)
+				return "", fmt.Errorf("%s: %w", doing, err)
 			}
 		}
-		parents[commit.GetSHA()] = parent
+		c.parents[commit.GetSHA()] = parent
 	}
-	if _, ok := parents[from]; !ok {
-		return fmt.Errorf("%s: the list does not begin with it", doing)
+	parent, ok := c.parents[from]
+	if !ok {
+		return "", fmt.Errorf("%s: the list does not begin with it", doing)
 	}
-	return nil
+	return parent, nil
 }
 
 // Relation says where one commit stands to another.

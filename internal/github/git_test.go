@@ -19,8 +19,14 @@ func server(t *testing.T, prefix string) (*githubtest.Server, *github.Client) {
 	t.Helper()
 	s := githubtest.New("acme", "web")
 	s.Prefix, s.Complain = prefix, t.Errorf
+	return another(t, s)
+}
+
+// another is one more client of a server.
+func another(t *testing.T, s *githubtest.Server) (*githubtest.Server, *github.Client) {
+	t.Helper()
 	c, err := github.New(github.Config{
-		BaseURL: "https://api.github.test" + prefix, Token: "ghs_canary", Owner: "acme", Repo: "web", Transport: s.Transport(nil),
+		BaseURL: "https://api.github.test" + s.Prefix, Token: "ghs_canary", Owner: "acme", Repo: "web", Transport: s.Transport(nil),
 		Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }, Now: func() time.Time { return time.Unix(0, 0) },
 	})
 	if err != nil {
@@ -147,13 +153,18 @@ func TestAncestors(t *testing.T) {
 	if got, err := walk(main[110], 50); err != nil || len(got) != 10 {
 		t.Errorf("up to the root: %d, %v", len(got), err)
 	}
+	s.Requests()
+	if again, err := walk(main[3], 40); err != nil || len(again) != 40 || len(s.Requests()) != 0 {
+		t.Errorf("walking again: %d, %v; want no request", len(again), err)
+	}
+	_, c = another(t, s)
 	for sha := range c.Ancestors(t.Context(), main[0], 50) {
 		if sha != main[1] {
 			t.Errorf("got %s", sha)
 		}
 		break
 	}
-	if n := len(s.Requests()); n != 2 {
+	if n := len(s.Requests()); n != 1 {
 		t.Errorf("%d requests, want no more than are needed", n)
 	}
 	if _, err := walk(strings.Repeat("e", 40), 5); !errors.Is(err, github.ErrUnknown) {
@@ -164,14 +175,17 @@ func TestAncestors(t *testing.T) {
 			t.Errorf("%q: %v without an error", bad, got)
 		}
 	}
+	_, c = another(t, s)
 	s.Answer(githubtest.Reply{Method: "GET", Path: "/commits", Status: 200, Body: `[]`})
 	if got, err := walk(main[0], 5); err == nil {
 		t.Errorf("an empty list: %v without an error", got)
 	}
+	_, c = another(t, s)
 	s.Answer(githubtest.Reply{Method: "GET", Path: "/commits", Status: 200, Body: fmt.Sprintf(`[{"sha":%q,"parents":[{"sha":"--x"}]}]`, main[0])})
 	if got, err := walk(main[0], 5); err == nil {
 		t.Errorf("a parent that is no id: %v without an error", got)
 	}
+	_, c = another(t, s)
 	s.Answer(githubtest.Reply{Method: "GET", Path: "/commits", Status: 502})
 	if got, err := walk(main[0], 5); err != nil || len(got) != 5 {
 		t.Errorf("after an outage: %d, %v", len(got), err)

@@ -23,6 +23,9 @@ const (
 	// many jobs can save at once without a loss.
 	maxConflicts = 50
 	maxSaving    = 10 * time.Minute
+	// maxLost is how often a save begins anew because GitHub has lost sight of
+	// what it was just given.
+	maxLost = 4
 	// firstDelay is the most that is waited after the first conflict; it
 	// doubles up to lastDelay.
 	firstDelay = time.Second
@@ -149,8 +152,12 @@ func (b *branch) write(ctx context.Context, message string, plan func(context.Co
 		}
 		err = b.commit(ctx, tree, message, want, uploaded)
 		b.forget()
-		if !errors.Is(err, github.ErrConflict) {
+		lost := errors.Is(err, github.ErrUnknown) && try < maxLost
+		if !lost && !errors.Is(err, github.ErrConflict) {
 			return b.advise(err)
+		}
+		if lost {
+			clear(uploaded)
 		}
 		if waited := tree.api.Now().Sub(start); try == maxConflicts || waited > maxSaving {
 			return fmt.Errorf("%w; gave up after %d tries in %s: other jobs write to it all the time, or a rule forbids it; run the job again later", err, try, waited.Round(time.Second))

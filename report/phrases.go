@@ -280,6 +280,8 @@ func baselineWords(b Baseline, q, say quote) string {
 	switch {
 	case strings.HasPrefix(b.From, "file:") && b.Reason != "":
 		return words + "; " + save
+	case strings.HasPrefix(b.From, "branch:") || strings.HasPrefix(b.From, "registry:"):
+		return words + "; the next push to a branch that is tracked saves one"
 	case b.From == "" && b.Reason != "" || b.From != "" && !strings.HasPrefix(b.From, "file:"):
 		return words
 	}

@@ -181,8 +181,8 @@ func (c *Client) CreateBlob(ctx context.Context, data []byte) (string, error) {
 	return objectID(blob.GetSHA())
 }
 
-// CreateTree makes a tree from base, "" for an empty one, and returns its id. Creating it again changes nothing. The error is a
-// *ForbiddenError where the token may not write.
+// CreateTree makes a tree from base, "" for an empty one, and returns its id. Creating it again changes nothing. The error is
+// [ErrUnknown] where base or a blob is not there, and a *ForbiddenError where the token may not write.
 func (c *Client) CreateTree(ctx context.Context, base string, changes []Change) (string, error) {
 	entries := make([]*github.TreeEntry, len(changes))
 	for i, ch := range changes {
@@ -210,8 +210,8 @@ func (c *Client) CreateTree(ctx context.Context, base string, changes []Change) 
 }
 
 // CreateCommit makes a commit of a tree, with one parent or, where parent is "", none, and returns its id. Author and time are
-// for GitHub to fill in. A commit that no branch leads to is harmless. The error is a *ForbiddenError where the token may not
-// write.
+// for GitHub to fill in. A commit that no branch leads to is harmless. The error is [ErrUnknown] where tree or parent is not
+// there, and a *ForbiddenError where the token may not write.
 func (c *Client) CreateCommit(ctx context.Context, message, tree, parent string) (string, error) {
 	commit := &github.Commit{Message: &message, Tree: &github.Tree{SHA: &tree}}
 	if parent != "" {
@@ -321,6 +321,9 @@ func writeRefused(err error) error {
 		return err
 	case r.Status == http.StatusConflict && says(r, "repository is empty"):
 		return fmt.Errorf("%w: %w", ErrEmpty, r)
+	case r.Status == http.StatusUnprocessableEntity:
+		// What is built on was made a moment ago and is not everywhere yet, or was never there.
+		return fmt.Errorf("%w: %w", ErrUnknown, r)
 	}
 	return Forbidden(r, MayWrite)
 }

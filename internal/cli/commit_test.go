@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/registry"
 	"github.com/rs/zerolog"
 
 	"github.com/org/image-budget/internal/actions"
@@ -252,6 +253,7 @@ func TestBaselinesOnABranch(t *testing.T) {
 	check(release, old).want(t, ExitOK)
 	check(push(4), old, "--save-baseline", "never").want(t, ExitOK)
 	check(h.step(t, "schedule", h.c[4], event(t, "schedule", "", "")), old).want(t, ExitOK)
+	check(h.step(t, "workflow_dispatch", h.c[4], event(t, "workflow_dispatch", "", "")), old).want(t, ExitOK)
 	check(h.step(t, "push", h.c[4], event(t, "push.deleted-tag", "", h.c[4])), old).want(t, ExitOK)
 	wantSaved(h.c[3], h.c[5])
 	check(release, old, "--tracked", "main", "--tracked", "release/*").want(t, ExitOK)
@@ -264,6 +266,8 @@ func TestBaselinesOnABranch(t *testing.T) {
 	invoke(t, h.step(t, "merge_group", h.merge, event(t, "merge_group", h.merge, h.c[5])), save...).want(t, ExitUsage, "--force")
 	invoke(t, h.step(t, "workflow_run", h.c[5], event(t, "workflow_run.fork", h.p1, "")), save...).want(t, ExitUsage, "--force")
 	wantSaved(h.c[1], h.c[3], h.c[5])
+	// A file is reviewed with the pull request that changes it.
+	invoke(t, pr, append(save, "--baseline", "file:"+filepath.Join(t.TempDir(), "sizes.json"))...).want(t, ExitOK, "saved web")
 	invoke(t, pr, append(save, "--force")...).want(t, ExitOK, "saved web")
 	wantSaved(h.c[1], h.c[3], h.c[5], h.merge)
 	invoke(t, h.step(t, "workflow_dispatch", h.c[2], event(t, "workflow_dispatch", "", "")), save...).want(t, ExitOK, "saved web")
@@ -306,5 +310,28 @@ func TestTheCommitOfTheLastRelease(t *testing.T) {
 	got, err := command(env).releaseCommit(context.Background(), "")
 	if want := (github.Release{Tag: "v1.1.0", Commit: h.c[3]}); err != nil || got != want {
 		t.Errorf("%+v, %v; want %+v", got, err, want)
+	}
+}
+
+// What becomes the baseline is read in full, also where the verdict needs no
+// layer: it could explain nothing later. Several images are one commit.
+func TestSavedBaselinesHaveFiles(t *testing.T) {
+	t.Parallel()
+	h := newHistory(t)
+	srv := httptest.NewServer(registry.New())
+	t.Cleanup(srv.Close)
+	ref, _ := pushed(t, strings.TrimPrefix(srv.URL, "http://")+"/acme/web:main", image(t, layer{"RUN base", map[string]string{"app/data": strings.Repeat("x", 1000)}}))
+	config := write(t, filepath.Join(t.TempDir(), "budget.yml"),
+		"version: 1\nbaseline: branch:sizes\nimages:\n  web:\n    image: "+ref+"\n    limits: {layers: {max: 9}}\n  api:\n    image: "+ref+"\n    limits: {layers: {max: 9}}\n")
+	env := h.step(t, "push", h.c[5], event(t, "push", h.c[5], h.c[4]))
+	invoke(t, env, "check", "--config", config).want(t, ExitOK, "saved the baseline of 2 images")
+	for path, text := range h.Files("sizes") {
+		if strings.HasPrefix(path, "v1/") && !strings.Contains(text, "/app") {
+			t.Errorf("%s names no directory:\n%s", path, text)
+		}
+	}
+	invoke(t, env, "baseline", "save", "--config", config, "--commit", h.c[4]).want(t, ExitOK, "saved web", "saved api")
+	if n := h.History("sizes"); n != 2 {
+		t.Errorf("two saves of two images are %d commits, want 2", n)
 	}
 }

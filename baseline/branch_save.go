@@ -73,6 +73,9 @@ func (b *branch) Save(ctx context.Context, entries []Entry) error {
 		return err
 	}
 	s.api, s.at = api, api.Now()
+	if b.opt.Now != nil {
+		s.at = b.opt.Now()
+	}
 	if err := b.write(ctx, s.message(), s.plan); err != nil {
 		return b.failed("saving", err)
 	}
@@ -577,12 +580,19 @@ func usage(ctx context.Context, tree *gitTree, out *changes) (*layerUsage, error
 // add notes the layers of an entry, and takes in the indexes that are new.
 func (u *layerUsage) add(out *changes, e Entry, at time.Time) {
 	name := entryName(e.Key)
+	diffIDs := map[string]bool{}
 	for _, l := range e.Image.Layers {
-		hex, ok := layerName(l.DiffID)
+		diffIDs[l.DiffID] = true
+	}
+	for diffID := range e.Layers {
+		diffIDs[diffID] = true
+	}
+	for _, diffID := range slices.Sorted(maps.Keys(diffIDs)) {
+		hex, ok := layerName(diffID)
 		if !ok {
 			continue
 		}
-		index := e.Layers[l.DiffID]
+		index := e.Layers[diffID]
 		if _, there := u.sizes[hex]; !there {
 			if len(index) == 0 || len(index) > maxLayer || u.added == maxNewLayers {
 				continue

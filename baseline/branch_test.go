@@ -139,6 +139,20 @@ func TestBranch(t *testing.T) {
 			r := newRepository(t, 1)
 			change(r)
 			baselinetest.Test(t, func() baseline.Store { return r.open(t) })
+			r = newRepository(t, 0)
+			var parents []string
+			for i := range 10 {
+				r.Know(baselinetest.Commit(i), parents...)
+				parents = []string{baselinetest.Commit(i)}
+			}
+			r.SetBranch("main", parents[0])
+			change(r)
+			baselinetest.Commits(t, func(change func(*baseline.Options)) baseline.Store {
+				opt := r.options(t)
+				opt.Ancestors = nil
+				change(&opt)
+				return opened(t, "branch:image-budget", opt)
+			})
 			r = newRepository(t, 65)
 			change(r)
 			baselinetest.History{Commits: r.commits, Open: func() baseline.Store { return r.open(t) }, Monotone: true}.Test(t)

@@ -26,7 +26,7 @@ type Options struct {
 	// [ErrPlatform] if there is one for other platforms alone.
 	Measure func(ctx context.Context, ref string, key Key) (*footprint.Image, error)
 	// Registries reaches the registry of registry:REF, and Now tells when what
-	// is saved there was saved.
+	// is saved was saved.
 	Registries *source.Opener
 	Now        func() time.Time
 	// GitHub is the repository that branch:NAME is in. Its error says what is

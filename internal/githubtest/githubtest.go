@@ -90,6 +90,14 @@ func (s *Server) Commit(parents ...string) string {
 	return s.putCommit(commit{tree: tree, message: "code", parents: parents})
 }
 
+// Know makes a commit of code known by an id that a test has chosen.
+func (s *Server) Know(id string, parents ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.order++
+	s.commits[id] = commit{tree: s.putTree(map[string]entry{}), message: "code", parents: parents, order: s.order}
+}
+
 // SetBranch makes a branch point to a commit, whatever it pointed to; "" removes it.
 func (s *Server) SetBranch(name, sha string) { s.setRef("refs/heads/"+name, sha) }
 

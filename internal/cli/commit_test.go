@@ -334,4 +334,10 @@ func TestSavedBaselinesHaveFiles(t *testing.T) {
 	if n := h.History("sizes"); n != 2 {
 		t.Errorf("two saves of two images are %d commits, want 2", n)
 	}
+	// A pull request on a fresh runner reads only the layer that changed.
+	changed, _ := pushed(t, strings.TrimPrefix(srv.URL, "http://")+"/acme/web:pr", image(t,
+		layer{"RUN base", map[string]string{"app/data": strings.Repeat("x", 1000)}}, layer{"RUN more", map[string]string{"more": "1"}}))
+	pr := h.step(t, "pull_request", h.merge, event(t, "pull_request", h.p1, h.c[5]))
+	r := invoke(t, pr, "check", "--config", config, "--detail", "files", "--format", "json", "web="+changed)
+	r.want(t, ExitOK, `"layers_read": 1,`, `"layers_known": 1,`)
 }

@@ -156,10 +156,10 @@ func (b *branch) pick(ctx context.Context, h *history, key Key) (saved, int, err
 	}
 	distance := 0
 	for commit, err := range b.ancestors(ctx, key.Commit) {
-		if err != nil && !errors.Is(err, github.ErrUnknown) {
+		if err != nil {
 			return saved{}, 0, fmt.Errorf("looking for the baseline of an ancestor: %w", err)
 		}
-		if err != nil || distance == MaxAncestors {
+		if distance == MaxAncestors {
 			break
 		}
 		distance++

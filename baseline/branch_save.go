@@ -381,7 +381,7 @@ func (s *saving) put(ctx context.Context, out *changes, h *history, dir string, 
 		h.sort()
 	}
 	tracked := s.b.opt.Tracked
-	if h.latest[tracked] == f.blob {
+	if h.latest[tracked] == f.blob || len(latestFile(tracked)) > maxName {
 		return f.at, nil
 	}
 	old, known := h.pointed(tracked)

@@ -380,7 +380,7 @@ func (j *judged) fail(id string, err error) {
 func (c *Command) checkImage(ctx context.Context, m *measurer, set *budgetSet, img budget.Image, lines *attributeFlags) judged {
 	var out judged
 	w := want{
-		name: img.ID, ref: img.Ref, base: img.Base, files: img.NeedsFiles() || set.save, own: img.Base != "" || len(img.Own) > 0,
+		name: img.ID, ref: img.Ref, base: img.Base, files: img.NeedsFiles() || set.save, own: img.Base != "" || len(img.Own) > 0 || set.save,
 		estimate: img.NeedsCompressed(), patterns: img.Patterns(), build: set.builds[img.ID], from: lines,
 	}
 	err := m.openAll(ctx, w, set.platforms, func(w want, opened *source.Image, err error) {

@@ -178,8 +178,8 @@ func TestOpen(t *testing.T) {
 		Now:        time.Now,
 	}
 	for spec, want := range map[string]string{
-		"":                                 "write file:PATH, branch:NAME, registry:REF, image:REF or none",
-		" ":                                "write file:PATH, branch:NAME, registry:REF, image:REF or none",
+		"":                                 "write file:PATH, branch:NAME, registry:REF, image:REF, build or none",
+		" ":                                "write file:PATH, branch:NAME, registry:REF, image:REF, build or none",
 		"file:":                            "nothing after the colon",
 		"image: ":                          "nothing after the colon",
 		"branch:":                          "nothing after the colon",
@@ -192,7 +192,6 @@ func TestOpen(t *testing.T) {
 		"registry:me:secret@ghcr.io/a/b@c": "names a digest",
 		"registry:ghcr.io/a/b:Size":        "at most 20 letters",
 		"registy:ghcr.io/a/b":              `did you mean "registry:ghcr.io/a/b"?`,
-		"build":                            "baselines in build are not there yet",
 		"fiel:size.json":                   `did you mean "file:size.json"?`,
 		"File:size":                        `did you mean "file:size"?`,
 		"imgae:web:latest":                 `did you mean "image:web:latest"?`,

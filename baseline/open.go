@@ -25,6 +25,10 @@ type Options struct {
 	// wraps [ErrNotFound] in its error if there is no such image, and
 	// [ErrPlatform] if there is one for other platforms alone.
 	Measure func(ctx context.Context, ref string, key Key) (*footprint.Image, error)
+	// Build builds the image of a key from the sources of the commit that a run
+	// is compared with, or from those in dir if it is not "". It wraps
+	// [ErrNotFound] in its error if there was no such image then.
+	Build func(ctx context.Context, dir string, key Key) (*Found, error)
 	// Registries reaches the registry of registry:REF, and Now tells when what
 	// is saved was saved.
 	Registries *source.Opener
@@ -47,13 +51,10 @@ type Options struct {
 	Rand func() float64
 }
 
-const forms = "file:PATH, branch:NAME, registry:REF, image:REF or none"
-
-// later are the stores that are planned.
-var later = []string{"build"}
+const forms = "file:PATH, branch:NAME, registry:REF, image:REF, build or none"
 
 // Open makes the store that a spec names: file:PATH, branch:NAME, registry:REF,
-// image:REF or none. REF of a registry is HOST/REPOSITORY[:PREFIX], where all tags begin with
+// image:REF, build, build:DIR or none. REF of a registry is HOST/REPOSITORY[:PREFIX], where all tags begin with
 // PREFIX and a dot; so baselines can stand beside the images of a repository. It
 // reads nothing yet. A spec that is none of them, or names nothing, is an error
 // that says what can be written instead.
@@ -66,9 +67,9 @@ func Open(spec string, opt Options) (Store, error) {
 	}
 	scheme, rest, hasColon := strings.Cut(spec, ":")
 	switch {
-	case slices.Contains(later, scheme):
-		return nil, fmt.Errorf("baselines in %s are not there yet; write %s", scheme, forms)
-	case hasColon && slices.Contains([]string{"file", "branch", "registry", "image"}, scheme) && strings.TrimSpace(rest) == "":
+	case spec == "build":
+		return openBuilt("", opt)
+	case hasColon && slices.Contains([]string{"file", "branch", "registry", "image", "build"}, scheme) && strings.TrimSpace(rest) == "":
 		return nil, fmt.Errorf("baseline %q names nothing after the colon; write %s", spec, forms)
 	case hasColon && strings.ContainsRune(rest, 0):
 		return nil, fmt.Errorf("baseline %q holds a zero byte", clip(spec))
@@ -78,6 +79,8 @@ func Open(spec string, opt Options) (Store, error) {
 		return openBranch(rest, opt)
 	case hasColon && scheme == "registry":
 		return openRegistry(rest, opt)
+	case hasColon && scheme == "build":
+		return openBuilt(rest, opt)
 	case hasColon && scheme == "image":
 		if opt.Measure == nil {
 			return nil, errors.New("internal error: there is nothing to measure image:REF with")
@@ -111,6 +114,10 @@ func meant(spec, scheme string, hasColon bool) string {
 		guess = "registry" + strings.TrimPrefix(spec, scheme)
 	case hasColon && near(scheme, "image"):
 		guess = "image" + strings.TrimPrefix(spec, scheme)
+	case hasColon && near(scheme, "build"):
+		guess = "build" + strings.TrimPrefix(spec, scheme)
+	case !hasColon && near(spec, "build"):
+		guess = "build"
 	case !hasColon && near(spec, "none"):
 		guess = "none"
 	case strings.Contains(spec, "/") || hasColon:

@@ -222,9 +222,9 @@ func (d *decoder) decodeBaseline(n *node) string {
 			hint = didYouMean(strings.Replace(s, scheme, near, 1))
 		}
 		d.fail(n, hint, "baseline %s is of no kind I know", quote(s))
-	case (scheme == "build" || scheme == "none") && argument:
+	case scheme == "none" && argument:
 		d.fail(n, didYouMean(scheme), "baseline %s takes nothing after it", scheme)
-	case scheme != "build" && scheme != "none" && strings.TrimSpace(rest) == "":
+	case scheme != "none" && (scheme != "build" || argument) && strings.TrimSpace(rest) == "":
 		d.fail(n, "", "baseline %s needs a name after the colon", quote(s))
 	}
 	return s

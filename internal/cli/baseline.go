@@ -140,7 +140,7 @@ func saidNames(entries []baseline.Entry) string {
 func (c *Command) showBaselines(ctx context.Context, m *measurer, set *budgetSet, f *checkFlags, commit string) error {
 	rep := &report.Report{Kind: report.Inspect, Tool: Tool(), Status: budget.Pass}
 	for _, img := range set.images {
-		store, err := c.openStore(m, set.baseline, want{name: img.ID, base: img.Base, files: true, own: true, patterns: img.Patterns()})
+		store, err := c.openStore(m, set.baseline, want{name: img.ID, base: img.Base, build: set.builds[img.ID], files: true, own: true, patterns: img.Patterns()})
 		if err != nil {
 			return err
 		}

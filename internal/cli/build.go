@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -402,7 +403,7 @@ func (c *Command) group(title string) (end func()) {
 // buildImages builds an image for each of its platforms.
 func (m *measurer) buildImages(ctx context.Context, w want) ([]*source.Image, error) {
 	b := *w.build
-	done := m.progressOf(w.name, &b)
+	done := m.progressOf(cmp.Or(w.title, w.name), &b)
 	images, err := m.opener.Build(ctx, b)
 	done()
 	var failed *source.BuildError
@@ -425,7 +426,7 @@ func (m *measurer) steps(w want, img *source.Image, layers []footprint.Layer) *d
 	if w.build == nil || img.Definition() == nil {
 		return nil
 	}
-	built, err := dockerfile.DefinitionOrigins(m.command.dockerfileName(w.build), img.Definition(), w.build.Target, w.build.Args, layers)
+	built, err := dockerfile.DefinitionOrigins(cmp.Or(w.file, m.command.dockerfileName(w.build)), img.Definition(), w.build.Target, w.build.Args, layers)
 	if err != nil {
 		m.note("the lines that made the layers of %s are not known: %s", w.name, err)
 		return nil

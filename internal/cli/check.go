@@ -50,7 +50,7 @@ file, growth by more than 5% and 1 MB over the baseline is a warning.`)
 		buildFlags:     fs.building(),
 		outputFlags:    fs.reporting(),
 		config:         fs.String("config", budget.DefaultName, "the budget `FILE`"),
-		baseline:       fs.String("baseline", "", "what to compare with: `STORE` is file:PATH, branch:NAME, registry:REF, image:REF or none (default the budget file's, else none)"),
+		baseline:       fs.String("baseline", "", "what to compare with: `STORE` is file:PATH, branch:NAME, registry:REF, image:REF, build or none (default the budget file's, else none)"),
 		saveBaseline:   fs.savingBaseline(),
 		tracked:        fs.list("tracked", "a `BRANCH` whose pushes save the baseline, or a pattern such as release/*; may be repeated (default the default branch)"),
 		failOn:         fs.choice("fail-on", "exit with 1 on this `STATUS` or a worse one: error, warn, or never", "error", "error", "warn", "never"),
@@ -95,7 +95,7 @@ func (c *Command) runCheck(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	m, err := c.measurer(f.measureFlags, set.refs(), len(set.images) > 1 || strings.HasPrefix(set.baseline, "image:"))
+	m, err := c.measurer(f.measureFlags, set.refs(), len(set.images) > 1 || strings.HasPrefix(set.baseline, "image:") || strings.HasPrefix(set.baseline, "build"))
 	if err != nil {
 		return err
 	}
@@ -196,7 +196,7 @@ func (c *Command) loadBudget(f *checkFlags, images []string) (*budgetSet, error)
 		set.name, set.baseline, set.images = *f.config, file.Baseline, file.Images
 		if ref, ok := strings.CutPrefix(file.Baseline, "image:"); ok {
 			set.baseline = "image:" + within(set.dir, ref)
-		} else if strings.HasPrefix(file.Baseline, "file:") {
+		} else if strings.HasPrefix(file.Baseline, "file:") || strings.HasPrefix(file.Baseline, "build:") {
 			set.baseline = within(set.dir, file.Baseline)
 		}
 		for i := range set.images {
@@ -551,6 +551,7 @@ func (c *Command) openStore(m *measurer, spec string, w want) (baseline.Store, e
 	store, err := baseline.Open(spec, c.withCommits(m.flags.token, baseline.Options{
 		Registries: m.opener,
 		Now:        c.Now,
+		Build:      c.buildBase(m, w),
 		Measure: func(ctx context.Context, ref string, _ baseline.Key) (*footprint.Image, error) {
 			of := w
 			of.ref = ref

@@ -80,6 +80,7 @@ type measurer struct {
 
 	bases baseImages
 
+	tree    baseTree
 	opening sync.Mutex // guards stores
 	stores  map[string]baseline.LayerStore
 
@@ -191,6 +192,8 @@ type want struct {
 	platform string        // "" is what --platform says
 	base     string        // the image in FROM, "" if not named
 	build    *source.Build // how to build it, nil if it is not built here
+	file     string        // what reports call its Dockerfile, "" as build says
+	title    string        // what the log calls its build, "" is name
 	files    bool          // figures that need layers
 	own      bool          // the boundary between base and own layers is worth requests
 	// from is the Dockerfile of the image, nil where none can be; lines asks
@@ -340,6 +343,7 @@ func (m *measurer) note(format string, args ...any) {
 
 // close prunes the cache. Its failures cost nothing but time next time.
 func (m *measurer) close() {
+	m.removeTree()
 	if m.cache == nil {
 		return
 	}
@@ -368,7 +372,7 @@ func within(dir, ref string) string {
 	if dir == "" || dir == "." || ref == "" {
 		return ref
 	}
-	for _, scheme := range []string{"oci:", "oci-archive:", "docker-archive:", "file:"} {
+	for _, scheme := range []string{"oci:", "oci-archive:", "docker-archive:", "file:", "build:"} {
 		if path, ok := strings.CutPrefix(ref, scheme); ok {
 			if filepath.IsAbs(path) {
 				return ref

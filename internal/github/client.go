@@ -54,6 +54,7 @@ type Config struct {
 type Client struct {
 	base        *url.URL
 	http        *http.Client
+	plain       http.RoundTripper // without the token
 	owner, repo string
 	agent       string
 	wait        func(context.Context, time.Duration) error
@@ -102,6 +103,7 @@ func New(cfg Config) (*Client, error) {
 			CheckRedirect: checkRedirect,
 			Timeout:       requestTimeout,
 		},
+		plain: next,
 		owner: cfg.Owner, repo: cfg.Repo, agent: cfg.UserAgent,
 		wait: cfg.Wait, now: cfg.Now,
 		clean: func(s string) string { return cleanText(s, token) },

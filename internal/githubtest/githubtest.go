@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -60,6 +61,7 @@ type Server struct {
 	order    int
 	refs     map[string]string
 	released string
+	archives map[string][]byte
 	script   []Reply
 	requests []string
 }
@@ -96,6 +98,17 @@ func (s *Server) Know(id string, parents ...string) {
 	defer s.mu.Unlock()
 	s.order++
 	s.commits[id] = commit{tree: s.putTree(map[string]entry{}), message: "code", parents: parents, order: s.order}
+}
+
+// SetArchive makes the sources of a commit those of a tar with gzip. As with the
+// real one, whoever knows their address gets them without a token.
+func (s *Server) SetArchive(commit string, data []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.archives == nil {
+		s.archives = map[string][]byte{}
+	}
+	s.archives[commit] = data
 }
 
 // SetBranch makes a branch point to a commit, whatever it pointed to; "" removes it.
@@ -228,6 +241,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if sha, ok := strings.CutPrefix(r.URL.Path, "/archives/"); ok {
+		if r.Header.Get("Authorization") != "" || r.FormValue("token") != "archive" {
+			s.Complain("%s %s: the token, or none of its own", r.Method, r.URL)
+		}
+		_, _ = w.Write(s.archives[sha])
+		return
+	}
 	path, ok := strings.CutPrefix(r.URL.EscapedPath(), s.Prefix+"/repos/"+s.Owner+"/"+s.Repo)
 	if r.Header.Get("User-Agent") == "" || !strings.HasPrefix(r.Header.Get("Authorization"), "Bearer ") {
 		s.Complain("%s %s: no User-Agent or no token", r.Method, r.URL)
@@ -285,6 +305,18 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request, path string) {
 		s.read(w, r, kind, name)
 	case path == "":
 		answer(w, 200, map[string]any{"full_name": s.Owner + "/" + s.Repo, "default_branch": s.DefaultBranch})
+	case strings.HasPrefix(path, "/tarball/"):
+		sha := strings.TrimPrefix(path, "/tarball/")
+		if s.archives[sha] == nil {
+			refuse(w, 404, "Not Found")
+			return
+		}
+		// It is at another host.
+		at := "https://codeload.github.test"
+		if _, port, err := net.SplitHostPort(r.Host); err == nil {
+			at = "http://localhost:" + port
+		}
+		http.Redirect(w, r, at+"/archives/"+sha+"?token=archive", http.StatusFound)
 	case path == "/commits":
 		s.list(w, r)
 	case strings.HasPrefix(path, "/commits/"):

@@ -1,0 +1,148 @@
+package cli
+
+import (
+	"archive/tar"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/org/image-budget/internal/bench"
+)
+
+// repositoryArchive is what GitHub makes of a commit, with the modes that it
+// gives to files.
+func repositoryArchive(t *testing.T, files map[string]string) []byte {
+	t.Helper()
+	entries := []tar.Header{{Name: "acme-web-0123abc/", Typeflag: tar.TypeDir, Mode: 0o775}}
+	for _, name := range sortedKeys(files) {
+		entries = append(entries, tar.Header{Name: "acme-web-0123abc/" + name, Typeflag: tar.TypeReg, Mode: 0o664, Uname: files[name]})
+	}
+	return treeArchive(t, entries...).Bytes()
+}
+
+// TestTheBaselineIsBuilt: a pull request is compared with what the commit that it
+// is merged onto makes, built in the same run and from the same cache.
+func TestTheBaselineIsBuilt(t *testing.T) {
+	t.Parallel()
+	builders := map[string][]string{"buildkitd": {"INPUT_BUILDER", bench.Setting(t, "IMAGE_BUDGET_TEST_BUILDKIT")}}
+	for _, host := range strings.Split(bench.Setting(t, "IMAGE_BUDGET_TEST_ENGINES"), ",") {
+		builders[filepath.Base(host)] = []string{"DOCKER_HOST", host}
+	}
+	for name, setting := range builders {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHistory(t)
+			// The slow step is the same in both: what it prints tells whether it
+			// ran again.
+			mark := fmt.Sprint(time.Now().UnixNano())
+			dockerfile := "FROM alpine:3.22\nCOPY packages /packages\nRUN date +%N > /" + mark + "\nCOPY app /app\n"
+			h.SetArchive(h.c[5], repositoryArchive(t, map[string]string{
+				"deploy/web.Dockerfile": dockerfile, "web/packages": "express", "web/app": "small",
+				".image-budget.yml": "not read: the budget is that of the pull request",
+			}))
+			env := h.step(t, "pull_request", h.merge, event(t, "pull_request", h.p1, h.c[2]))
+			env[setting[0]] = setting[1]
+			env["INPUT_NETWORK"], env["INPUT_FORMAT"], env["RUNNER_TEMP"] = "none", "json", t.TempDir()
+			dir := env["GITHUB_WORKSPACE"]
+			for name, content := range map[string]string{
+				"deploy/web.Dockerfile": dockerfile, "web/packages": "express", "web/app": strings.Repeat("grown", 1000),
+				".image-budget.yml": "version: 1\nbaseline: build\nimages:\n  web:\n    build: {context: web, dockerfile: deploy/web.Dockerfile}\n    limits: {unpacked: {growth: 1kB}}\n",
+			} {
+				must(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755))
+				write(t, filepath.Join(dir, name), content)
+			}
+			env["INPUT_CONFIG"] = filepath.Join(dir, ".image-budget.yml")
+			r := invoke(t, env, "check")
+			r.want(t, ExitOver)
+			var rep struct {
+				Images []struct {
+					Baseline struct{ Status, Commit string }
+					Delta    struct {
+						Unpacked int64
+						Layers   []struct{ Change string }
+					}
+					Layers []struct {
+						Origin *struct {
+							File  string
+							Start int
+							Exact bool
+						}
+					}
+				}
+			}
+			must(t, json.Unmarshal([]byte(r.stdout), &rep))
+			img := rep.Images[0]
+			if img.Baseline.Status != "found" || img.Baseline.Commit != h.c[5] || img.Delta.Unpacked != 5000-5 {
+				t.Errorf("%+v", img)
+			}
+			// One layer differs, so the slow step was not run for both.
+			changed := 0
+			for _, l := range img.Delta.Layers {
+				if l.Change != "same" {
+					changed++
+				}
+			}
+			last := img.Layers[len(img.Layers)-1].Origin
+			if changed != 1 || last == nil || last.File != "deploy/web.Dockerfile" || last.Start != 4 || !last.Exact {
+				t.Errorf("%d layers differ: %+v, %+v", changed, img.Delta.Layers, last)
+			}
+			if left, err := os.ReadDir(env["RUNNER_TEMP"]); err != nil || len(left) != 0 {
+				t.Errorf("left behind: %v, %v", left, err)
+			}
+			for _, title := range []string{"::group::building web\n", "::group::building web at " + h.c[5][:7] + "\n"} {
+				if !strings.Contains(r.stderr, title) {
+					t.Errorf("no %q in\n%s", title, r.stderr)
+				}
+			}
+		})
+	}
+}
+
+// TestTheBaselineThatCannotBeBuilt needs no builder: it is given up before.
+func TestTheBaselineThatCannotBeBuilt(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "Dockerfile"), "FROM scratch\n")
+	plain := write(t, filepath.Join(dir, "plain.yml"), "version: 1\nbaseline: build\nimages:\n  web: {image: docker-daemon:web}\n")
+	invoke(t, nil, "baseline", "show", "--config", plain).want(t, ExitUsage, "web is not built here")
+	for name, c := range map[string]struct{ spec, want string }{
+		"no folder":   {"build", "git worktree add"},
+		"empty":       {"build: ", "nothing after the colon"},
+		"misspelt":    {"biuld", `did you mean "build"?`},
+		"misspelt in": {"biuld:../x", `did you mean "build:../x"?`},
+	} {
+		r := invoke(t, map[string]string{"DOCKER_HOST": "unix:///nonexistent.sock"}, "baseline", "show", "--context", dir, "--baseline", c.spec)
+		if r.code != ExitUsage || !strings.Contains(r.stderr, c.want) {
+			t.Errorf("%s: exit code %d: %s", name, r.code, r.stderr)
+		}
+	}
+}
+
+func TestMovedBuild(t *testing.T) {
+	t.Parallel()
+	root, dir := t.TempDir(), t.TempDir()
+	must(t, os.MkdirAll(filepath.Join(dir, "app"), 0o755))
+	write(t, filepath.Join(dir, "app", "Dockerfile"), "FROM scratch\n")
+	spec, _, err := buildOf(t, nil, root, nil, "--context", filepath.Join(root, "app"), "--tag", "web", "--cache-to", "type=inline", "--build-context", "deps="+filepath.Join(root, "deps"), "--build-context", "alpine=docker-image://alpine:3.22")
+	must(t, err)
+	got, err := moved(spec, root, dir)
+	must(t, err)
+	if got.Context != filepath.Join(dir, "app") || got.Contexts["deps"] != filepath.Join(dir, "deps") || got.Contexts["alpine"] != "docker-image://alpine:3.22" || got.Tags != nil || got.CacheTo != nil {
+		t.Errorf("%+v", got)
+	}
+	for want, args := range map[string][]string{
+		"there was no other/Dockerfile yet": {"--context", filepath.Join(root, "other")},
+		"is not in the repository":          {"--context", t.TempDir()},
+		"is fetched by the builder":         {"--context", "https://github.test/acme/web.git"},
+	} {
+		spec, _, err := buildOf(t, nil, root, nil, args...)
+		must(t, err)
+		if _, err := moved(spec, root, dir); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}

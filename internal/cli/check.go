@@ -430,6 +430,15 @@ func (c *Command) checkOpened(ctx context.Context, m *measurer, set *budgetSet, 
 		w.blobs = knownBlobs(base)
 		m.learn(base)
 	}
+	var rel released
+	if img.NeedsRelease() {
+		var err error
+		if rel, err = c.loadRelease(ctx, m, set, w); errors.As(err, &wrong) || ctx.Err() != nil {
+			return nil, err
+		}
+		trouble = errors.Join(trouble, err)
+		w.blobs = rel.blobs(w.blobs)
+	}
 	w.lines, w.against = true, base
 	head, err := m.scan(ctx, opened, w)
 	if err != nil {
@@ -442,6 +451,7 @@ func (c *Command) checkOpened(ctx context.Context, m *measurer, set *budgetSet, 
 	}
 	out := &report.Image{Head: head, Base: base, Baseline: info, LargestFiles: report.Largest(head.Files, report.MaxLargest)}
 	in := budget.Input{Head: head, State: budget.BaselineState(info.Status), Reason: info.Reason, Now: c.Now()}
+	rel.judge(&in, head, base)
 	if base != nil {
 		if reason := footprint.Comparable(base, head); reason != "" {
 			out.Baseline.Status, out.Baseline.Reason = string(budget.BaselineNotComparable), reason

@@ -170,6 +170,11 @@ type asked struct {
 	compared  bool
 	with      comparison
 	err       error
+
+	releasing  sync.Mutex
+	released   bool
+	release    github.Release
+	releaseErr error
 }
 
 // repository is the API of the repository that baselines are for.

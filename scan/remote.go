@@ -45,8 +45,8 @@ type remote struct {
 	decoding sync.Mutex // one at a time: each may need much memory
 
 	mu      sync.Mutex
-	asked   map[string]bool // by diffID; nobody is asked twice
-	total   uint64          // unpacked bytes of what was taken
+	asked   map[string]chan struct{} // by diffID; closed when the answer is there
+	total   uint64                   // unpacked bytes of what was taken
 	failed  int
 	useless int
 	first   error // the first failure
@@ -68,7 +68,7 @@ type remote struct {
 func (c *Cache) UseRemote(r Remote, missing error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.remote = &remote{from: r, missing: missing, asked: map[string]bool{}}
+	c.remote = &remote{from: r, missing: missing, asked: map[string]chan struct{}{}}
 }
 
 // Export returns the stored form of what is known of layers, by diffID, to be
@@ -143,8 +143,18 @@ func (c *Cache) loadRemote(ctx context.Context, diffIDs []string, limits Limits)
 	for range min(remoteWorkers, len(diffIDs)) {
 		wg.Go(func() {
 			for diffID := range next {
-				if x := r.load(inTime, diffID, limits, left); x != nil {
-					c.keep(diffID, x)
+				mine, answered := r.ask(inTime, diffID)
+				if mine {
+					if x := r.load(inTime, diffID, limits, left); x != nil {
+						c.keep(diffID, x)
+					}
+					close(answered)
+				} else if answered != nil {
+					// Another image that is measured now has asked.
+					select {
+					case <-answered:
+					case <-inTime.Done():
+					}
 				}
 			}
 		})
@@ -178,9 +188,6 @@ type entriesLeft struct {
 
 // load returns the index of a layer, nil for one that is not there or of no use.
 func (r *remote) load(ctx context.Context, diffID string, limits Limits, left *entriesLeft) *Index {
-	if ctx.Err() != nil || !r.mayAsk(diffID) {
-		return nil
-	}
 	data, err := r.from.LoadLayer(ctx, diffID)
 	if errors.Is(err, r.missing) {
 		return nil
@@ -203,14 +210,20 @@ func (r *remote) load(ctx context.Context, diffID string, limits Limits, left *e
 	return x
 }
 
-func (r *remote) mayAsk(diffID string) bool {
+// ask tells whether the caller is to ask for a layer, and closes answered then;
+// otherwise answered is closed by whoever has asked, and nil if nobody does.
+func (r *remote) ask(ctx context.Context, diffID string) (mine bool, answered chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.asked[diffID] || r.stopped || r.failed >= maxRemoteFailed || r.useless >= maxRemoteUseless || len(r.asked) >= maxRemoteAsked {
-		return false
+	if asked := r.asked[diffID]; asked != nil {
+		return false, asked
 	}
-	r.asked[diffID] = true
-	return true
+	if ctx.Err() != nil || r.stopped || r.failed >= maxRemoteFailed || r.useless >= maxRemoteUseless || len(r.asked) >= maxRemoteAsked {
+		return false, nil
+	}
+	answered = make(chan struct{})
+	r.asked[diffID] = answered
+	return true, answered
 }
 
 // fail notes a failure; that the run was interrupted is none.

@@ -5,7 +5,8 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 ARG VERSION=
-RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false \
+# Without grpc's tracing pages, which bring templates, the linker drops what is never called: 8 MB less.
+RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags grpcnotrace \
       -ldflags "-s -w -X github.com/org/image-budget/internal/cli.version=${VERSION}" -o /image-budget .
 
 # A base with a shell, because runners inside Kubernetes start an action with sh, env, tail, tar, find and chmod. It brings the

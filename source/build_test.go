@@ -633,3 +633,45 @@ func TestBuildSyntax(t *testing.T) {
 		}
 	})
 }
+
+// TestBuilderGoesAwayWhileRead loses the builder between the build and the
+// reading of a layer: no figure comes of that.
+func TestBuilderGoesAwayWhileRead(t *testing.T) {
+	t.Parallel()
+	target := strings.TrimPrefix(bench.Setting(t, "IMAGE_BUDGET_TEST_BUILDKIT"), "unix://")
+	proxy := newWire(t, target)
+	waits := 0
+	p := place{builder: Builder{Address: proxy.address}, config: Config{Wait: func(ctx context.Context, _ time.Duration) error {
+		waits++
+		return ctx.Err()
+	}}}
+	images, err := p.build(t, Build{Context: folder(t, map[string]string{"Dockerfile": "FROM alpine:3.22\nCOPY Dockerfile /x\n"})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy.cut()
+	_, err = Read(t.Context(), images[0], ReadOptions{Workers: 1}, func(_ context.Context, r io.Reader) (int64, error) { return io.Copy(io.Discard, r) })
+	if err == nil || !strings.Contains(err.Error(), "reading layer ") || !strings.Contains(err.Error(), "reading from unix://") || waits == 0 {
+		t.Errorf("after %d waits: %v", waits, err)
+	}
+}
+
+// TestBuildCacheInARegistry keeps a cache where a fleet has it.
+func TestBuildCacheInARegistry(t *testing.T) {
+	t.Parallel()
+	p := place{builder: Builder{Address: bench.Setting(t, "IMAGE_BUDGET_TEST_BUILDKIT")}}
+	ref := map[string]string{"ref": fmt.Sprintf("%s/ib/cache:%d", bench.Setting(t, "IMAGE_BUDGET_TEST_REGISTRY"), time.Now().UnixNano()), "mode": "max"}
+	dir := folder(t, map[string]string{"Dockerfile": "FROM alpine:3.22\nARG X\nRUN echo $X > /x\n"})
+	x := map[string]string{"X": fmt.Sprint(time.Now().UnixNano())}
+	images, err := p.build(t, Build{Context: dir, Args: x, CacheTo: []CachePlace{{Type: "registry", Attrs: ref}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := p.build(t, Build{Context: dir, Args: x, CacheFrom: []CachePlace{{Type: "registry", Attrs: ref}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if images[0].Digest != again[0].Digest {
+		t.Errorf("built %s, then %s", images[0].Digest, again[0].Digest)
+	}
+}

@@ -146,3 +146,33 @@ func TestMovedBuild(t *testing.T) {
 		}
 	}
 }
+
+// TestAStepThatFails ends in a 3; the log has what the step printed outside of
+// the folded group, and the summary has the line and no more.
+func TestAStepThatFails(t *testing.T) {
+	t.Parallel()
+	h := newHistory(t)
+	env := h.step(t, "push", h.c[5], event(t, "push", h.c[5], h.c[4]))
+	env["INPUT_BUILDER"], env["INPUT_NETWORK"] = bench.Setting(t, "IMAGE_BUDGET_TEST_BUILDKIT"), "none"
+	dir := env["GITHUB_WORKSPACE"]
+	write(t, filepath.Join(dir, "Dockerfile"), fmt.Sprintf("FROM alpine:3.22\n\nRUN echo %d; echo '::error::evil'; echo its-secret; exit 3\n", time.Now().UnixNano()))
+	env["INPUT_CONFIG"] = write(t, filepath.Join(dir, ".image-budget.yml"), "version: 1\nimages:\n  web: {build: {context: .}}\n  other: {build: {context: ., target: none}}\n")
+	r := invoke(t, env, "check")
+	r.want(t, ExitUnmeasured)
+	_, after, grouped := strings.Cut(r.stderr, "::endgroup::")
+	if !grouped || !strings.Contains(after, "the last lines of") || !strings.Contains(after, "  | its-secret") || strings.Contains(r.stderr, "\n::error::evil") {
+		t.Errorf("%s", r.stderr)
+	}
+	text, err := os.ReadFile(env["GITHUB_STEP_SUMMARY"])
+	must(t, err)
+	// Nothing in it becomes a link or a mention.
+	summary := strings.ReplaceAll(string(text), "&#8203;", "")
+	for _, want := range []string{"building: Dockerfile:3: ", "exit code: 3", `target stage "none" could not be found`} {
+		if !strings.Contains(summary, want) {
+			t.Errorf("the summary lacks %s:\n%s", want, summary)
+		}
+	}
+	if strings.Contains(summary, "| its-secret") {
+		t.Errorf("the summary has the log:\n%s", summary)
+	}
+}

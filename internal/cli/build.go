@@ -407,8 +407,13 @@ func (m *measurer) buildImages(ctx context.Context, w want) ([]*source.Image, er
 	images, err := m.opener.Build(ctx, b)
 	done()
 	var failed *source.BuildError
-	if errors.As(err, &failed) && len(failed.Log) > 0 {
-		// The report says which step failed; what it printed is for the log.
+	if errors.As(err, &failed) && failed.Start > 0 {
+		failed.Dockerfile = cmp.Or(w.file, m.command.dockerfileName(&b))
+	}
+	if failed != nil && len(failed.Log) > 0 && (m.command.runner.Actions || m.build.progress.value == "quiet") {
+		// The report says which step failed; what it printed is for the log. On
+		// a terminal it stands there already, and in a workflow's log it is
+		// folded away.
 		fmt.Fprintf(m.command.notes, "the last lines of %s\n", escape.Line(failed.Step))
 		for _, line := range failed.Log {
 			fmt.Fprintf(m.command.notes, "  | %s\n", escape.Line(line))

@@ -7,6 +7,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -14,6 +15,8 @@ import (
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/registry"
+
+	"github.com/org/image-budget/internal/bench"
 )
 
 // TestManyImages checks 200 images that share two layers, several at once: one
@@ -97,5 +100,40 @@ func TestManyImages(t *testing.T) {
 	}
 	if most.Load() > 8*8 {
 		t.Errorf("%d blobs at once", most.Load())
+	}
+}
+
+// TestManyBuilds builds 200 images, several at once, on a real builder.
+func TestManyBuilds(t *testing.T) {
+	t.Parallel()
+	const count = 200
+	dir := t.TempDir()
+	var config strings.Builder
+	config.WriteString("version: 1\nimages:\n")
+	for i := range count {
+		service := fmt.Sprintf("service-%d", i)
+		must(t, os.MkdirAll(filepath.Join(dir, service), 0o755))
+		write(t, filepath.Join(dir, service, "Dockerfile"), "FROM alpine:3.22\nCOPY app /app\n")
+		write(t, filepath.Join(dir, service, "app"), strings.Repeat("x", i))
+		fmt.Fprintf(&config, "  %s:\n    build: {context: %s}\n    limits: {unpacked: {max: 100MB}, layers: {max: 2}}\n", service, service)
+	}
+	file := write(t, filepath.Join(dir, "budget.yml"), config.String())
+	r := invoke(t, nil, "check", "--config", file, "--format", "json", "--jobs", "8", "--progress", "quiet", "--builder", bench.Setting(t, "IMAGE_BUDGET_TEST_BUILDKIT"))
+	r.want(t, ExitOK)
+	var rep struct {
+		LayersRead int `json:"layers_read"`
+		Images     []struct {
+			Name string
+			Own  struct{ Metrics struct{ Unpacked int } }
+		}
+	}
+	must(t, json.Unmarshal([]byte(r.stdout), &rep))
+	if len(rep.Images) != count || rep.LayersRead != count+1 {
+		t.Fatalf("%d images, %d layers read", len(rep.Images), rep.LayersRead)
+	}
+	for i, img := range rep.Images {
+		if img.Name != fmt.Sprint("service-", i) || img.Own.Metrics.Unpacked != i {
+			t.Errorf("image %d: %+v", i, img)
+		}
 	}
 }

@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/org/image-budget/internal/bench"
+	"github.com/org/image-budget/source"
 )
 
 // repositoryArchive is what GitHub makes of a commit, with the modes that it
@@ -174,5 +176,62 @@ func TestAStepThatFails(t *testing.T) {
 	}
 	if strings.Contains(summary, "| its-secret") {
 		t.Errorf("the summary has the log:\n%s", summary)
+	}
+}
+
+// TestABaseBump: another base image is a line of its own, and not charged to
+// what the image itself ships.
+func TestABaseBump(t *testing.T) {
+	t.Parallel()
+	host, _, _ := strings.Cut(bench.Setting(t, "IMAGE_BUDGET_TEST_ENGINES"), ",")
+	env := map[string]string{"DOCKER_HOST": host}
+	dir := t.TempDir()
+	name := fmt.Sprint("image-budget-test/bump-", time.Now().UnixNano())
+	opener := source.New(source.Config{Engine: source.Engine{Host: host}})
+	for i, size := range []int{1000, 500_000} {
+		write(t, filepath.Join(dir, "content"), strings.Repeat("x", size))
+		base := write(t, filepath.Join(dir, "base.Dockerfile"), "FROM alpine:3.22\nCOPY content /base\n")
+		images, err := opener.Build(t.Context(), source.Build{Context: dir, Dockerfile: base, Tags: []string{fmt.Sprintf("%s:%d", name, i+1)}})
+		must(t, err)
+		must(t, images[0].Close())
+	}
+	t.Cleanup(func() {
+		for i := range 2 {
+			if text, err := exec.Command("/usr/bin/docker", "--host", host, "rmi", fmt.Sprintf("%s:%d", name, i+1)).CombinedOutput(); err != nil {
+				t.Errorf("%v: %s", err, text)
+			}
+		}
+	})
+	must(t, os.MkdirAll(filepath.Join(dir, "app"), 0o755))
+	write(t, filepath.Join(dir, "app", "main"), "the same")
+	config := write(t, filepath.Join(dir, "budget.yml"),
+		"version: 1\nbaseline: file:size.json\nimages:\n  web:\n    build: {context: app}\n    limits: {unpacked: {max: 100MB}}\n    own: {unpacked: {growth: 0}, files: {growth: 0}, wasted: {growth: 0}}\n")
+	from := func(tag int) {
+		write(t, filepath.Join(dir, "app", "Dockerfile"), fmt.Sprintf("FROM %s:%d\nRUN rm /base && echo own > /own\nCOPY main /main\n", name, tag))
+	}
+	from(1)
+	invoke(t, env, "baseline", "save", "--config", config, "--network", "none", "--progress", "quiet").want(t, ExitOK)
+	from(2)
+	r := invoke(t, env, "check", "--config", config, "--network", "none", "--progress", "quiet", "--format", "json")
+	r.want(t, ExitOK)
+	var rep struct {
+		Images []struct {
+			Delta struct {
+				Unpacked int64
+				Parts    struct{ Base, Files, Wasted int64 }
+				Base     struct {
+					Old, New struct{ Reference string }
+				}
+			}
+		}
+	}
+	must(t, json.Unmarshal([]byte(r.stdout), &rep))
+	if d := rep.Images[0].Delta; d.Unpacked != 499_000 || d.Parts.Base != 499_000 || d.Parts.Files != 0 || d.Parts.Wasted != 0 || d.Base.Old.Reference != name+":1" || d.Base.New.Reference != name+":2" {
+		t.Errorf("%+v", d)
+	}
+	r = invoke(t, env, "check", "--config", config, "--network", "none", "--progress", "quiet")
+	r.want(t, ExitOK, "base")
+	if line := "+499.0 kB"; !strings.Contains(r.stdout, line) || !strings.Contains(r.stdout, ":1 → ") {
+		t.Errorf("%s", r.stdout)
 	}
 }

@@ -2,7 +2,9 @@ package budget
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,6 +17,9 @@ type InitImage struct {
 	ID string
 	// Ref is the image, Base its base image or "".
 	Ref, Base string
+	// Build is written in the place of Ref, if it is not nil: its context,
+	// Dockerfile, target, arguments and platforms.
+	Build *Build
 	// Metrics are what was measured; figures without a Has get no limit.
 	Metrics footprint.Metrics
 }
@@ -27,9 +32,9 @@ func Init(images []InitImage) []byte {
 # measured, with 10 to 15 % to spare; tighten them at leisure.
 version: 1
 
-# Where the sizes of the main branch are kept, for the growth limits: see
-# ` + "`image-budget baseline save`" + `. For example:
-# baseline: file:.image-budget.json
+# Where the sizes of the main branch are kept, for the growth limits: on a branch
+# that pushes save to, in a file (file:.image-budget.json), in a registry. As in:
+# baseline: branch:image-budget
 
 images:
 `)
@@ -41,7 +46,12 @@ images:
 
 func initImage(out *strings.Builder, img InitImage) {
 	m := img.Metrics
-	fmt.Fprintf(out, "  %s:\n    image: %s\n", yamlKey(img.ID), yamlText(img.Ref))
+	fmt.Fprintf(out, "  %s:\n", yamlKey(img.ID))
+	if img.Build != nil {
+		initBuild(out, img.Build)
+	} else {
+		fmt.Fprintf(out, "    image: %s\n", yamlText(img.Ref))
+	}
 	if img.Base != "" {
 		fmt.Fprintf(out, "    base: %s\n", yamlText(img.Base))
 	}
@@ -65,6 +75,24 @@ func initImage(out *strings.Builder, img InitImage) {
 	}
 	fmt.Fprintf(out, "      # now %d\n", m.Layers)
 	fmt.Fprintf(out, "      layers: {max: %d}\n", m.Layers+max(2, m.Layers/10))
+}
+
+func initBuild(out *strings.Builder, b *Build) {
+	fmt.Fprintf(out, "    build:\n      context: %s\n", yamlText(b.Context))
+	for _, f := range []struct{ key, value string }{{"dockerfile", b.Dockerfile}, {"target", b.Target}} {
+		if f.value != "" {
+			fmt.Fprintf(out, "      %s: %s\n", f.key, yamlText(f.value))
+		}
+	}
+	if len(b.Args) > 0 {
+		out.WriteString("      args:\n")
+		for _, name := range slices.Sorted(maps.Keys(b.Args)) {
+			fmt.Fprintf(out, "        %s: %s\n", yamlText(name), yamlText(b.Args[name]))
+		}
+	}
+	if len(b.Platforms) > 0 {
+		fmt.Fprintf(out, "      platforms: [%s]\n", strings.Join(b.Platforms, ", "))
+	}
 }
 
 // roomy adds 10 to 15 % and ends on a number that reads well, at least floor.

@@ -4,6 +4,8 @@ import (
 	"math"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/org/image-budget/footprint"
 )
 
@@ -67,5 +69,21 @@ func TestRoomy(t *testing.T) {
 		if got := sizeText(roomy(v, 1_000_000)); got != want {
 			t.Errorf("%d: %s, want %s", v, got, want)
 		}
+	}
+}
+
+// TestInitBuild reads a build again as it was.
+func TestInitBuild(t *testing.T) {
+	t.Parallel()
+	want := &Build{
+		Context: "services/web", Dockerfile: "deploy/web \"x\".Dockerfile", Target: "runtime",
+		Args: map[string]string{"NODE_ENV": "production", "ON": "yes", "N": "1"}, Platforms: []string{"linux/amd64", "linux/arm64"},
+	}
+	file, err := Parse("f", Init([]InitImage{{ID: "web", Build: want}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, file.Images[0].Build); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -235,3 +235,29 @@ func TestABaseBump(t *testing.T) {
 		t.Errorf("%s", r.stdout)
 	}
 }
+
+// TestInitBuilds writes a budget file that says how to build, from another
+// folder, and that the image keeps to.
+func TestInitBuilds(t *testing.T) {
+	t.Parallel()
+	builder := bench.Setting(t, "IMAGE_BUDGET_TEST_BUILDKIT")
+	dir := t.TempDir()
+	must(t, os.MkdirAll(filepath.Join(dir, "app"), 0o755))
+	must(t, os.MkdirAll(filepath.Join(dir, "config"), 0o755))
+	write(t, filepath.Join(dir, "app", "web.Dockerfile"), "FROM alpine:3.22\nARG X\nRUN echo $X > /x\n")
+	here, err := os.Getwd()
+	must(t, err)
+	app, err := filepath.Rel(here, filepath.Join(dir, "app"))
+	must(t, err)
+	config := filepath.Join(dir, "config", "budget.yml")
+	invoke(t, nil, "init", "--config", config, "--context", app, "--dockerfile", filepath.Join(app, "web.Dockerfile"), "--build-arg", "X=1",
+		"--builder", builder, "--network", "none", "--progress", "quiet", "web").want(t, ExitOK, "wrote")
+	text, err := os.ReadFile(config)
+	must(t, err)
+	for _, want := range []string{"context: \"../app\"\n", "dockerfile: \"web.Dockerfile\"\n"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("no %s in\n%s", want, text)
+		}
+	}
+	invoke(t, nil, "check", "--config", config, "--builder", builder, "--network", "none", "--progress", "quiet").want(t, ExitOK, "web", "within budget")
+}

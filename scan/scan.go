@@ -244,9 +244,10 @@ func readUnknown(ctx context.Context, img *source.Image, opt Options, known map[
 // readClaimed reads what nobody else does and then waits for the others.
 func readClaimed(ctx context.Context, img *source.Image, opt Options, known map[string]*Index, wanted []string) (fresh int, err error) {
 	mine, release, wait := opt.Cache.claim(wanted)
-	// An engine tells the history in the stream of the layers alone, so one
-	// layer of each of its images is read whatever others know.
-	if last := img.Layers[len(img.Layers)-1].DiffID; img.Source == "docker-daemon" && known[last] == nil && len(mine) == 0 {
+	if img.Source == "docker-daemon" && len(mine) == 0 {
+		// An engine tells the history in the stream of the layers alone, so one
+		// layer of each of its images is read whatever others know.
+		last := img.Layers[len(img.Layers)-1].DiffID
 		fresh, err = readWanted(ctx, img, opt, known, func(id string) bool { return id == last })
 	} else {
 		fresh, err = readWanted(ctx, img, opt, known, func(id string) bool { return mine[id] })

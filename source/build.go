@@ -11,6 +11,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -108,6 +109,9 @@ func (o *Opener) Build(ctx context.Context, b Build) (images []*Image, err error
 	if len(platforms) == 0 {
 		platforms = []string{""}
 	}
+	if len(b.Tags) > 0 && len(platforms) > 1 {
+		return nil, usageError("building: %s cannot name images of several platforms in an engine; build for one, or leave out the tags", show(b.Tags[0]))
+	}
 	if dialled.engine == nil {
 		return o.buildStored(ctx, b, dialled, platforms)
 	}
@@ -133,6 +137,12 @@ func (b *Build) check() error {
 	if b.Context == "" {
 		return usageError("building: no context is named; name a folder, such as .")
 	}
+	for _, context := range append(slices.Collect(maps.Values(b.Contexts)), b.Context) {
+		if shown := withoutUserinfo(context); strings.HasPrefix(context, "http") && shown != context {
+			// It would be in logs and reports.
+			return usageError("building: the context %s holds a login; leave it out, and give the token as the secret GIT_AUTH_TOKEN", show(shown))
+		}
+	}
 	for _, p := range b.Platforms {
 		if err := CheckPlatform(p); err != nil {
 			return err
@@ -144,14 +154,14 @@ func (b *Build) check() error {
 		return usageError("building: the network %.60q is none of default, none and host", b.Network)
 	}
 	for name, where := range b.Contexts {
-		if fetched(where) {
+		if Fetched(where) {
 			continue
 		}
 		if err := isFolder(where); err != nil {
 			return usageError("building: the context %.60q: %v", name, err)
 		}
 	}
-	if fetched(b.Context) {
+	if Fetched(b.Context) {
 		return nil
 	}
 	if err := isFolder(b.Context); err != nil {
@@ -160,7 +170,7 @@ func (b *Build) check() error {
 	info, err := os.Stat(b.dockerfile())
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return usageError("building: there is no Dockerfile %s; say where it is", b.dockerfile())
+		return usageError("building: there is no file %s; name the Dockerfile of %s", b.dockerfile(), b.Context)
 	case err != nil:
 		return usageError("building: the Dockerfile: %v", err)
 	case info.IsDir():
@@ -182,8 +192,9 @@ func isFolder(path string) error {
 	return nil
 }
 
-// fetched tells whether the builder gets a context by itself.
-func fetched(context string) bool {
+// Fetched tells whether a builder gets a context by itself, because it is a URL
+// or an address of git, and no folder.
+func Fetched(context string) bool {
 	return strings.Contains(context, "://") || strings.HasPrefix(context, "git@") || strings.HasPrefix(context, "github.com/")
 }
 
@@ -200,7 +211,7 @@ func (b *Build) name() string {
 	if len(b.Tags) > 0 {
 		return b.Tags[0]
 	}
-	if fetched(b.Context) {
+	if Fetched(b.Context) {
 		return "build:" + withoutUserinfo(b.Context)
 	}
 	return "build:" + filepath.ToSlash(b.dockerfile())
@@ -218,7 +229,7 @@ func (b *Build) solveOpt(auth session.Attachable) (bk.SolveOpt, error) {
 		mounts[name], err = fsutil.NewFS(dir)
 		return err
 	}
-	if fetched(b.Context) {
+	if Fetched(b.Context) {
 		attrs["context"] = b.Context
 		if b.Dockerfile != "" {
 			attrs["filename"] = b.Dockerfile
@@ -231,7 +242,7 @@ func (b *Build) solveOpt(auth session.Attachable) (bk.SolveOpt, error) {
 		attrs["filename"] = filepath.Base(file)
 	}
 	for name, where := range b.Contexts {
-		if !fetched(where) {
+		if !Fetched(where) {
 			local := "context-" + name
 			if err := mount(local, where); err != nil {
 				return bk.SolveOpt{}, fmt.Errorf("opening the context %s: %w", show(name), err)
@@ -275,7 +286,7 @@ func (b *Build) solveOpt(auth session.Attachable) (bk.SolveOpt, error) {
 
 // sharedKey tells the builder which transfers of a context to compare.
 func sharedKey(context string) string {
-	if abs, err := filepath.Abs(context); err == nil && !fetched(context) {
+	if abs, err := filepath.Abs(context); err == nil && !Fetched(context) {
 		return "image-budget:" + abs
 	}
 	return ""
@@ -292,6 +303,8 @@ func cacheEntries(places []CachePlace) []bk.CacheOptionsEntry {
 // solved is what a builder answered.
 type solved struct {
 	response map[string]string
+	// warnings are the builder's, in its words.
+	warnings []string
 	// definitions are the steps of the build, by platform, "" where one alone
 	// was built; see Image.Definition.
 	definitions map[string][]byte
@@ -333,7 +346,7 @@ func (b *Build) solve(ctx context.Context, d *builder, platforms string, export 
 	if err != nil {
 		return nil, b.explain(ctx, d, err, watch, out.definitions)
 	}
-	out.response = res.ExporterResponse
+	out.response, out.warnings = res.ExporterResponse, watch.warnings
 	return out, nil
 }
 
@@ -405,6 +418,7 @@ func (o *Opener) buildInEngine(ctx context.Context, b Build, d *builder, platfor
 func (o *Opener) finish(img *Image, b Build, res *solved, platform string) {
 	img.Reference = b.name()
 	img.limits, img.wait = o.cfg.Limits, o.cfg.Wait
+	img.warnings = res.warnings
 	img.definition = res.definitions[platform]
 	if len(img.definition) == 0 {
 		img.definition = res.definitions[""]
@@ -483,6 +497,10 @@ func (d *builder) open(ctx context.Context, docs documents, desc v1.Descriptor, 
 // BuildKit: its steps and the lines of the Dockerfile that they come from. It
 // is nil for an image that was not built here.
 func (img *Image) Definition() []byte { return img.definition }
+
+// Warnings are what the builder had to say about the platform of an image that
+// was built here, in lines of its own words.
+func (img *Image) Warnings() []string { return img.warnings }
 
 // remove takes a temporary name away from the engine, also when the run was
 // cancelled. Layers that the build cache or another image uses stay.

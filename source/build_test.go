@@ -196,6 +196,9 @@ func TestBuildNamesAndForgets(t *testing.T) {
 		if images[0].Reference != tag {
 			t.Errorf("it is called %s", images[0].Reference)
 		}
+		if _, err := p.build(t, Build{Context: dir, Tags: []string{tag}, Platforms: []string{"linux/amd64", "linux/arm64"}}); !errors.Is(err, ErrUsage) {
+			t.Errorf("one name for two platforms: %v", err)
+		}
 		// The same image built once more without a name is forgotten, the
 		// named one is not.
 		unnamed, err := New(p.config).Build(t.Context(), Build{Context: dir})
@@ -247,8 +250,8 @@ func TestBuildFails(t *testing.T) {
 	t.Parallel()
 	onEachBuilder(t, func(t *testing.T, p place) {
 		_, err := p.build(t, Build{
-			Context: folder(t, map[string]string{"Dockerfile": "FROM alpine:3.22\nENV A=b\n\nRUN seq 1 30 \\\n    # a comment\n    && echo 'half | done' && printf '10%%\\r20%%' && \\\n    exit 7\n"}),
-			Args:    map[string]string{"X": fmt.Sprint(time.Now().UnixNano())},
+			Context: folder(t, map[string]string{"Dockerfile": "FROM alpine:3.22\nARG TOKEN\n\nRUN seq 1 30 \\\n    # a comment\n    && : ${TOKEN} && echo 'half | done' && printf '10%%\\r20%%' && \\\n    exit 7\n"}),
+			Args:    map[string]string{"X": fmt.Sprint(time.Now().UnixNano()), "TOKEN": "argument-canary"},
 		})
 		var failed *BuildError
 		if !errors.As(err, &failed) {
@@ -260,7 +263,7 @@ func TestBuildFails(t *testing.T) {
 		if n := len(failed.Log); n != maxLog || failed.Log[n-1] != "20%" || failed.Log[n-2] != "half | done" || failed.Log[n-3] != "30" {
 			t.Errorf("log %q", failed.Log)
 		}
-		if text := err.Error(); !strings.Contains(text, "Dockerfile:4: ") || !strings.HasSuffix(text, "exit code: 7") || strings.Contains(text, "\n") {
+		if text := err.Error(); !strings.Contains(text, "Dockerfile:4: ") || !strings.HasSuffix(text, "exit code: 7") || strings.Contains(text, "\n") || strings.Contains(text, "canary") {
 			t.Errorf("%q", text)
 		}
 	})
@@ -274,7 +277,7 @@ func TestBuildSaysWhatIsWrong(t *testing.T) {
 			b                Build
 		}{
 			"no such base":   {"FROM 127.0.0.1:5055/no/such:1\n", "no/such:1: ", Build{}},
-			"no such file":   {"FROM scratch\nCOPY nothing /\n", "nothing", Build{}},
+			"no such file":   {"FROM scratch\nCOPY nothing /\n", "not found", Build{}},
 			"no such stage":  {"FROM scratch\n", "target stage", Build{Target: "x"}},
 			"not one":        {"FRUM scratch\n", "FRUM", Build{}},
 			"no secret":      {"FROM alpine:3.22\nRUN --mount=type=secret,id=none,required=true true\n", "secret none", Build{}},
@@ -296,18 +299,19 @@ func TestBuildRefuses(t *testing.T) {
 		"no context is named":       {},
 		"there is no folder":        {Context: filepath.Join(dir, "none")},
 		"is no folder":              {Context: filepath.Join(dir, "Dockerfile")},
-		"there is no Dockerfile":    {Context: dir, Dockerfile: filepath.Join(dir, "web.Dockerfile")},
+		"there is no file":          {Context: dir, Dockerfile: filepath.Join(dir, "web.Dockerfile")},
 		"is a folder":               {Context: dir, Dockerfile: filepath.Join(dir, "folder")},
 		"platform \"linux\"":        {Context: dir, Platforms: []string{"linux"}},
 		"none of default, none":     {Context: dir, Network: "bridge"},
 		`the context "deps": there`: {Context: dir, Contexts: map[string]string{"deps": filepath.Join(dir, "none")}},
+		"holds a login":             {Context: "https://me:t0ken@example.com/r.git"},
 		"is none that I know":       {Context: dir, Builder: Builder{Address: "http://example.com"}},
 		"but no builder":            {Context: dir, Builder: Builder{TLSDir: dir}},
 		"not with unix:///run/x":    {Context: dir, Builder: Builder{Address: "unix:///run/x", TLSDir: dir}},
 		"check ca.pem":              {Context: dir, Builder: Builder{Address: "tcp://127.0.0.1:1", TLSDir: dir}},
 	} {
 		_, err := New(Config{}).Build(t.Context(), b)
-		if !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), want) {
+		if !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "t0ken") {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
@@ -317,7 +321,7 @@ func TestBuilderOutOfReach(t *testing.T) {
 	t.Parallel()
 	dir := folder(t, map[string]string{"Dockerfile": "FROM scratch\n"})
 	for address, want := range map[string]string{
-		"unix:///nonexistent.sock": "reaching the builder unix:///nonexistent.sock: ",
+		"unix:///nonexistent.sock": "reaching the builder unix:///nonexistent.sock: there is no such socket; ",
 		"tcp://127.0.0.1:1":        "connection refused",
 	} {
 		_, err := New(Config{}).Build(t.Context(), Build{Context: dir, Builder: Builder{Address: address}})
@@ -328,6 +332,37 @@ func TestBuilderOutOfReach(t *testing.T) {
 	_, err := New(Config{Engine: Engine{Host: "unix:///nonexistent.sock"}}).Build(t.Context(), Build{Context: dir})
 	if err == nil || !strings.Contains(err.Error(), "/nonexistent.sock") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestBuildOfAHeredoc: the old engine takes its lines for instructions, and is
+// told what it needs.
+func TestBuildOfAHeredoc(t *testing.T) {
+	t.Parallel()
+	onEachBuilder(t, func(t *testing.T, p place) {
+		_, err := p.build(t, Build{Context: folder(t, map[string]string{"Dockerfile": "FROM alpine:3.22\nRUN <<EOF\ntrue\nEOF\n"})})
+		var failed *BuildError
+		switch {
+		case !p.old():
+			if err != nil {
+				t.Error(err)
+			}
+		case !errors.As(err, &failed) || failed.Start != 3 || !strings.Contains(err.Error(), "# syntax="):
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+// TestBuildWarnsOfAPlatform that the base does not have.
+func TestBuildWarnsOfAPlatform(t *testing.T) {
+	t.Parallel()
+	p := place{builder: Builder{Address: bench.Setting(t, "IMAGE_BUDGET_TEST_BUILDKIT")}}
+	images, err := p.build(t, Build{Context: folder(t, map[string]string{"Dockerfile": "from alpine:3.22\nCOPY Dockerfile /x\n"}), Platforms: []string{"linux/s390x"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := images[0].Warnings(); len(got) != 1 || !strings.HasPrefix(got[0], "InvalidBaseImagePlatform") {
+		t.Errorf("%q", got)
 	}
 }
 

@@ -65,6 +65,7 @@ func (b Builder) Check() error {
 type builder struct {
 	api     *bk.Client
 	address string // for messages
+	tls     bool
 	// engine is the engine whose BuildKit this is, nil for a buildkitd.
 	engine *client.Client
 	// through is the engine that leads to a buildkitd in a container.
@@ -94,7 +95,7 @@ func (o *Opener) dialBuilder(ctx context.Context, b Builder) (*builder, error) {
 	if err := b.Check(); err != nil {
 		return nil, err
 	}
-	d := &builder{address: b.Address, auth: &sessionLogins{keychain: o.registries.keychain}}
+	d := &builder{address: b.Address, tls: b.TLSDir != "", auth: &sessionLogins{keychain: o.registries.keychain}}
 	d.hold()
 	var err error
 	switch {
@@ -133,6 +134,9 @@ func (b Builder) tls() ([]bk.ClientOpt, error) {
 	if server == "" {
 		server = u.Hostname()
 	}
+	if err := isFolder(b.TLSDir); err != nil {
+		return nil, usageError("reaching the builder: its certificates: %v", err)
+	}
 	ca, cert, key := filepath.Join(b.TLSDir, "ca.pem"), filepath.Join(b.TLSDir, "cert.pem"), filepath.Join(b.TLSDir, "key.pem")
 	if _, err := os.Stat(ca); err != nil {
 		return nil, usageError("reaching the builder: the authority's certificate cannot be read; check ca.pem in %s", b.TLSDir)
@@ -154,7 +158,7 @@ func (d *builder) dialEngine(ctx context.Context, o *Opener) error {
 	if err != nil {
 		return err
 	}
-	e := &engine{api: api, host: host}
+	e := &engine{api: api, host: host, building: true}
 	if _, err := api.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
 		return errors.Join(e.explain(ctx, err), api.Close())
 	}
@@ -183,7 +187,7 @@ func (d *builder) dialContainer(ctx context.Context, o *Opener, name string) err
 	if err != nil {
 		return err
 	}
-	e := &engine{api: api, host: host}
+	e := &engine{api: api, host: host, building: true}
 	if _, err := api.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
 		return errors.Join(e.explain(ctx, err), api.Close())
 	}
@@ -202,7 +206,16 @@ func (d *builder) unreachable(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("reaching %s: %w", d.address, ctx.Err())
 	}
-	return &explained{msg: fmt.Sprintf("reaching the builder %s: %s; check that BuildKit runs there and may be reached", show(d.address), builderCause(err))}
+	cause, advice := builderCause(err), "check that BuildKit runs there and may be reached"
+	switch {
+	case strings.HasSuffix(cause, "no such file or directory"):
+		cause = "there is no such socket"
+	case strings.Contains(cause, "server preface: EOF") && !d.tls:
+		cause, advice = "it closed the connection", "if it wants TLS, name the folder with ca.pem, cert.pem and key.pem"
+	case strings.Contains(cause, "certificate is valid for"):
+		advice = "give the name in its certificate, if that is the builder"
+	}
+	return &explained{msg: fmt.Sprintf("reaching the builder %s: %s; %s", show(d.address), cause, advice)}
 }
 
 // builderCause is the end of a chain of errors that a gRPC connection makes,

@@ -1,13 +1,17 @@
 package source
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -54,6 +58,8 @@ type watcher struct {
 	steps map[digest.Digest]*step
 	// failed is the first step that ended in an error of its own.
 	failed digest.Digest
+	// warnings are those that bear on what is measured.
+	warnings []string
 }
 
 type step struct {
@@ -76,6 +82,12 @@ func (w *watcher) see(s *bk.SolveStatus) {
 			if w.failed == "" && !strings.HasSuffix(v.Error, context.Canceled.Error()) {
 				w.failed = v.Digest
 			}
+		}
+	}
+	for _, warning := range s.Warnings {
+		// Others are about how a Dockerfile is written.
+		if text := show(string(warning.Short)); strings.HasPrefix(text, "InvalidBaseImagePlatform") && !slices.Contains(w.warnings, text) && len(w.warnings) < 20 {
+			w.warnings = append(w.warnings, text)
 		}
 	}
 	for _, l := range s.Logs {
@@ -189,10 +201,19 @@ func (b *Build) explain(ctx context.Context, d *builder, err error, w *watcher, 
 		st.flush()
 		out.Step, out.Log = show(st.name), st.log
 	}
+	if m := parseErrorLine.FindStringSubmatch(out.Reason); m != nil && out.Start == 0 {
+		// An old BuildKit says it in words.
+		out.Start, _ = strconv.Atoi(m[1])
+		out.End, out.Step, out.Reason = out.Start, "the Dockerfile", m[2]
+	}
+	if src, err := os.ReadFile(b.dockerfile()); err == nil && strings.Contains(out.Reason, "unknown instruction") && bytes.Contains(src, []byte("<<")) {
+		out.Reason += "; if that is the text of a heredoc, this builder needs the line # syntax=docker/dockerfile:1 at the top"
+	}
+	out.hide(b.Args)
 	if out.Start == 0 {
 		out.find(failed, definitions)
 	}
-	if out.Start > 0 && !fetched(b.Context) {
+	if out.Start > 0 && !Fetched(b.Context) {
 		out.Dockerfile = b.dockerfile()
 	}
 	switch {
@@ -208,6 +229,19 @@ func (b *Build) explain(ctx context.Context, d *builder, err error, w *watcher, 
 // codes, or none.
 func lost(err error) bool {
 	return grpcerrors.Code(err) == codes.Unavailable
+}
+
+// hide puts the name of a build argument in the place of its value: BuildKit
+// names a step with its arguments filled in, and some of them are tokens.
+func (e *BuildError) hide(args map[string]string) {
+	names := slices.SortedFunc(maps.Keys(args), func(a, b string) int {
+		return cmp.Or(cmp.Compare(len(args[b]), len(args[a])), cmp.Compare(a, b))
+	})
+	for _, name := range names {
+		if value := args[name]; len(value) >= 4 {
+			e.Step, e.Reason = strings.ReplaceAll(e.Step, value, "$"+name), strings.ReplaceAll(e.Reason, value, "$"+name)
+		}
+	}
 }
 
 // at notes the lines of the step.
@@ -240,6 +274,15 @@ func (e *BuildError) find(step digest.Digest, definitions map[string][]byte) {
 // executorFailed is how BuildKit 0.8 repeats the command in front of its end.
 var executorFailed = regexp.MustCompile(`(?s)^executor failed running \[.*\]: `)
 
+var (
+	// parseErrorLine is how BuildKit 0.8 says where a Dockerfile is wrong.
+	parseErrorLine = regexp.MustCompile(`^(?:failed to create LLB definition: )?dockerfile parse error (?:on )?line (\d+): (.*)$`)
+	// cacheKey is what BuildKit puts in front of a file that is not there.
+	cacheKey = regexp.MustCompile(`failed to (?:compute cache key|calculate checksum of ref [^ ]+): `)
+	// resolving repeats the name of a base image for each layer of the search.
+	resolving = regexp.MustCompile(`^(?:[^ ]+: )?failed to resolve source metadata for `)
+)
+
 // buildCause takes the layers of a transport off an error.
 func buildCause(err error) string {
 	text := err.Error()
@@ -249,5 +292,12 @@ func buildCause(err error) string {
 	if i := strings.Index(text, "did not complete successfully: "); i >= 0 {
 		text = text[i+len("did not complete successfully: "):]
 	}
-	return show(executorFailed.ReplaceAllString(text, ""))
+	text = cacheKey.ReplaceAllString(executorFailed.ReplaceAllString(text, ""), "")
+	text = resolving.ReplaceAllString(text, "")
+	// What happened is at the end.
+	const most = 300
+	if len(text) > most {
+		text = "..." + strings.ToValidUTF8(text[len(text)-most:], "")
+	}
+	return printable(text)
 }

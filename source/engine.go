@@ -36,6 +36,8 @@ type engine struct {
 	target string // digest of what the containerd store calls the image; ""
 	plat   ocispec.Platform
 	limits Limits
+	// building tells that no image is looked for.
+	building bool
 }
 
 func (o *Opener) openEngine(ctx context.Context, ref reference, want platform) (*Image, error) {
@@ -261,7 +263,9 @@ func (e *engine) readLayers(ctx context.Context, p *pass) error {
 func (e *engine) explain(ctx context.Context, err error) error {
 	host := withoutUserinfo(e.host)
 	registry := "; an image in a registry is written docker://NAME"
-	if !strings.HasPrefix(e.name, "sha256:") {
+	if e.building {
+		registry = "; a BuildKit without an engine is named as a builder"
+	} else if !strings.HasPrefix(e.name, "sha256:") {
 		registry = "; an image in its registry is written docker://" + e.name
 	}
 	switch {

@@ -264,14 +264,19 @@ func (e *tooLargeError) Error() string {
 // characters that could act on a terminal or break the line.
 func show(s string) string {
 	const most = 120
-	s = strings.Map(func(r rune) rune {
+	s = printable(s)
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "..."
+	}
+	return s
+}
+
+// printable is text without anything that a terminal or a log obeys.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return '?'
 		}
 		return r
 	}, s)
-	if len(s) > most {
-		s = strings.ToValidUTF8(s[:most], "") + "..."
-	}
-	return s
 }

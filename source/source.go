@@ -210,6 +210,7 @@ type Image struct {
 	closer func() error
 	// definition is that of the build; see Definition.
 	definition []byte
+	warnings   []string
 }
 
 // Layer is one layer of an image.

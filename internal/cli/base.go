@@ -77,7 +77,12 @@ func (m *measurer) boundary(ctx context.Context, img *source.Image, w want) (*bo
 	case scratch:
 		return &boundary{foundBy: foundBy, reference: scratch}, nil
 	default:
-		return m.baseNamed(ctx, img, ref, foundBy)
+		named, err := m.baseNamed(ctx, img, ref, foundBy)
+		if built := m.builtBoundary(w, img); err != nil && built != nil {
+			m.note("the base of %s is that of its build: %s", w.ref, err)
+			return built, nil
+		}
+		return named, err
 	}
 	if found := m.builtBoundary(w, img); found != nil {
 		return found, nil

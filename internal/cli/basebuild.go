@@ -1,15 +1,22 @@
 package cli
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 
+	"github.com/moby/patternmatcher"
+	"github.com/moby/patternmatcher/ignorefile"
+
 	"github.com/org/image-budget/baseline"
+	"github.com/org/image-budget/dockerfile"
 	"github.com/org/image-budget/footprint"
 	"github.com/org/image-budget/internal/github"
 	"github.com/org/image-budget/source"
@@ -42,14 +49,19 @@ func (c *Command) buildBase(m *measurer, w want) func(context.Context, string, b
 				return nil, m.tree.err
 			}
 			dir, commit = m.tree.dir, m.tree.commit
+		} else if missing(dir) {
+			return nil, usagef("", "the baseline is to be built from %s: there is no such folder", dir)
 		}
-		root := c.runner.Workspace
+		root := checkoutRoot(w.build.Context)
 		if root == "" {
-			root = checkoutRoot(".")
+			root = cmp.Or(c.runner.Workspace, ".")
 		}
 		b, err := moved(w.build, root, dir)
 		if err != nil {
 			return nil, err
+		}
+		if commit != "" {
+			m.noteGit(w.build, root)
 		}
 		if key.Platform != "" {
 			b.Platforms = []string{key.Platform}
@@ -66,9 +78,14 @@ func (c *Command) buildBase(m *measurer, w want) func(context.Context, string, b
 			if err == nil {
 				found, err = m.scan(ctx, opened, of)
 			}
-			failed = err
+			failed = errors.Join(failed, err)
 		})
-		if err = errors.Join(err, failed); err != nil {
+		var mistake *usageError
+		switch err = errors.Join(err, failed); {
+		case errors.As(err, &mistake):
+			// Of the older sources, it is nobody's mistake now.
+			return nil, fmt.Errorf("%v", err)
+		case err != nil:
 			return nil, err
 		}
 		return &baseline.Found{Image: found, Meta: footprint.Meta{Commit: commit}}, nil
@@ -105,7 +122,11 @@ func (c *Command) fetchTree(ctx context.Context, token string) (dir, commit stri
 	if err != nil {
 		return "", "", fmt.Errorf("making a folder for the sources of %s: %w", with.base, err)
 	}
-	if err := unpackTree(archive, dir); err != nil {
+	err = unpackTree(archive, dir)
+	if err == nil {
+		err = wholeTree(dir)
+	}
+	if err != nil {
 		return "", "", errors.Join(err, os.RemoveAll(dir))
 	}
 	return dir, with.base, nil
@@ -129,7 +150,7 @@ func moved(b *source.Build, root, dir string) (*source.Build, error) {
 		return nil, err
 	}
 	move := func(path string) (string, error) {
-		if isURL(path) {
+		if source.Fetched(path) {
 			return "", usagef("", "the context %s is fetched by the builder, so its older sources are not in the repository: choose another baseline than build", path)
 		}
 		abs, err := filepath.Abs(path)
@@ -154,7 +175,7 @@ func moved(b *source.Build, root, dir string) (*source.Build, error) {
 	}
 	out.Contexts = map[string]string{}
 	for name, where := range b.Contexts {
-		if !isURL(where) {
+		if !source.Fetched(where) {
 			if where, err = move(where); err != nil {
 				return nil, err
 			}
@@ -165,25 +186,91 @@ func moved(b *source.Build, root, dir string) (*source.Build, error) {
 	if file == "" {
 		file = filepath.Join(out.Context, "Dockerfile")
 	}
-	if missing(file) || missing(out.Context) {
-		return nil, fmt.Errorf("%w: there was no %s yet", baseline.ErrNotFound, strings.TrimPrefix(strings.TrimPrefix(file, dir), string(filepath.Separator)))
+	needed := []string{out.Context, file}
+	for _, name := range sortedKeys(out.Contexts) {
+		if !source.Fetched(out.Contexts[name]) {
+			needed = append(needed, out.Contexts[name])
+		}
+	}
+	for _, path := range needed {
+		if missing(path) {
+			return nil, fmt.Errorf("%w: there was no %s yet", baseline.ErrNotFound, strings.TrimPrefix(strings.TrimPrefix(path, dir), string(filepath.Separator)))
+		}
+	}
+	if src, err := readBounded(file, dockerfile.MaxSize); err == nil && b.Target != "" {
+		if f, err := dockerfile.Parse(file, src); err == nil {
+			if _, err := f.Target(b.Target); err != nil {
+				return nil, fmt.Errorf("%w: the Dockerfile had no stage %q yet", baseline.ErrNotFound, b.Target)
+			}
+		}
 	}
 	return &out, nil
 }
 
-// checkoutRoot is the folder of the checkout that dir is in: that with .git, or
-// else dir itself.
-func checkoutRoot(dir string) string {
-	abs, err := filepath.Abs(dir)
-	if err != nil {
-		return dir
+// wholeTree refuses sources that differ from a checkout by more than what was
+// changed since: what an archive leaves out, or has in another form, would count
+// as growth.
+func wholeTree(dir string) error {
+	const advice = "so what they build is not what a checkout builds; keep baselines on a branch or in a registry instead of building them"
+	if !missing(filepath.Join(dir, ".gitmodules")) {
+		return fmt.Errorf("the archive of a commit has no submodules, %s", advice)
 	}
-	for at := abs; ; at = filepath.Dir(at) {
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.Name() != ".gitattributes" || !d.Type().IsRegular() {
+			return err
+		}
+		text, err := readBounded(path, 1<<20)
+		if err != nil {
+			return err
+		}
+		for line := range strings.Lines(string(text)) {
+			words := strings.Fields(line)
+			if len(words) == 0 || strings.HasPrefix(words[0], "#") {
+				continue
+			}
+			for _, word := range words[1:] {
+				switch word {
+				case "export-ignore", "export-subst", "filter=lfs":
+					return fmt.Errorf("the archive of a commit is not its checkout where .gitattributes says %s, %s", word, advice)
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// noteGit says that a folder of git in the context counts as growth: an archive
+// has none.
+func (m *measurer) noteGit(b *source.Build, root string) {
+	context, err := filepath.Abs(b.Context)
+	if err != nil || context != root || missing(filepath.Join(root, ".git")) {
+		return
+	}
+	text, err := readBounded(filepath.Join(root, ".dockerignore"), 1<<20)
+	if err == nil {
+		if patterns, err := ignorefile.ReadAll(bytes.NewReader(text)); err == nil {
+			if out, err := patternmatcher.Matches(".git/config", patterns); err == nil && out {
+				return
+			}
+		}
+	}
+	m.note(".git is in the context and no .dockerignore leaves it out: where it is copied it counts as growth, because the older sources come without it")
+}
+
+// checkoutRoot is the folder of the checkout that dir is in, that with .git; ""
+// if there is none.
+func checkoutRoot(dir string) string {
+	at, err := filepath.Abs(dir)
+	if err != nil {
+		return ""
+	}
+	for {
 		if !missing(filepath.Join(at, ".git")) {
 			return at
 		}
 		if at == filepath.Dir(at) {
-			return abs
+			return ""
 		}
+		at = filepath.Dir(at)
 	}
 }

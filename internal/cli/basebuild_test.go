@@ -124,10 +124,33 @@ func TestTheBaselineThatCannotBeBuilt(t *testing.T) {
 	}
 }
 
+// TestSourcesThatAreNoCheckout: an archive of a commit leaves out what these say,
+// and growth that is none must not be reported.
+func TestSourcesThatAreNoCheckout(t *testing.T) {
+	t.Parallel()
+	for want, files := range map[string]map[string]string{
+		"":              {".gitattributes": "*.go text eol=lf\n# export-ignore\n", "sub/.gitattributes": ""},
+		"no submodules": {".gitmodules": "[submodule]"},
+		"export-ignore": {"sub/.gitattributes": "/tests export-ignore\n"},
+		"filter=lfs":    {".gitattributes": "*.bin filter=lfs diff=lfs\n"},
+	} {
+		dir := t.TempDir()
+		for name, content := range files {
+			must(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755))
+			write(t, filepath.Join(dir, name), content)
+		}
+		err := wholeTree(dir)
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}
+
 func TestMovedBuild(t *testing.T) {
 	t.Parallel()
 	root, dir := t.TempDir(), t.TempDir()
 	must(t, os.MkdirAll(filepath.Join(dir, "app"), 0o755))
+	must(t, os.MkdirAll(filepath.Join(dir, "deps"), 0o755))
 	write(t, filepath.Join(dir, "app", "Dockerfile"), "FROM scratch\n")
 	spec, _, err := buildOf(t, nil, root, nil, "--context", filepath.Join(root, "app"), "--tag", "web", "--cache-to", "type=inline", "--build-context", "deps="+filepath.Join(root, "deps"), "--build-context", "alpine=docker-image://alpine:3.22")
 	must(t, err)
@@ -137,9 +160,11 @@ func TestMovedBuild(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	for want, args := range map[string][]string{
-		"there was no other/Dockerfile yet": {"--context", filepath.Join(root, "other")},
-		"is not in the repository":          {"--context", t.TempDir()},
-		"is fetched by the builder":         {"--context", "https://github.test/acme/web.git"},
+		"there was no other yet":     {"--context", filepath.Join(root, "other")},
+		"there was no more yet":      {"--context", filepath.Join(root, "app"), "--build-context", "more=" + filepath.Join(root, "more")},
+		`had no stage "runtime" yet`: {"--context", filepath.Join(root, "app"), "--target", "runtime"},
+		"is not in the repository":   {"--context", t.TempDir()},
+		"is fetched by the builder":  {"--context", "https://github.test/acme/web.git"},
 	} {
 		spec, _, err := buildOf(t, nil, root, nil, args...)
 		must(t, err)

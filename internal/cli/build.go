@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -19,6 +18,7 @@ import (
 	"github.com/org/image-budget/footprint"
 	"github.com/org/image-budget/internal/actions"
 	"github.com/org/image-budget/internal/escape"
+	"github.com/org/image-budget/scan"
 	"github.com/org/image-budget/source"
 )
 
@@ -87,7 +87,7 @@ func (c *Command) build(f *buildFlags, lines *attributeFlags, dir string, spec *
 	if b.Builder, err = c.builder(f); err != nil {
 		return nil, err
 	}
-	r := &buildReader{command: c, into: b}
+	r := &buildReader{command: c, into: b, spec: spec}
 	if spec != nil {
 		r.file(dir, spec)
 	}
@@ -126,6 +126,7 @@ const minMask = 4
 type buildReader struct {
 	command *Command
 	into    *source.Build
+	spec    *budget.Build // of the budget file, nil without one
 	err     error
 }
 
@@ -145,7 +146,7 @@ func (r *buildReader) file(dir string, spec *budget.Build) {
 		b.Context = inFolder(dir, ".")
 	}
 	b.Dockerfile = spec.Dockerfile
-	if !isURL(b.Context) && spec.Dockerfile != "" {
+	if !source.Fetched(b.Context) && spec.Dockerfile != "" {
 		b.Dockerfile = inFolder(b.Context, spec.Dockerfile)
 		if beside := inFolder(dir, spec.Dockerfile); missing(b.Dockerfile) && !missing(beside) {
 			b.Dockerfile = beside
@@ -180,6 +181,9 @@ func (r *buildReader) flags(f *buildFlags, lines *attributeFlags) {
 	b := r.into
 	if *f.context != "" {
 		b.Context = *f.context
+		if source.Fetched(b.Context) && r.spec != nil {
+			b.Dockerfile = r.spec.Dockerfile // a path in there
+		}
 	}
 	if *lines.dockerfile != "" {
 		b.Dockerfile = *lines.dockerfile
@@ -346,14 +350,9 @@ func missing(path string) bool {
 	return errors.Is(err, fs.ErrNotExist)
 }
 
-// isURL tells a URL from a folder.
-func isURL(context string) bool {
-	return strings.Contains(context, "://") || strings.HasPrefix(context, "git@")
-}
-
 // inFolder makes a path relative to dir, and leaves URLs alone.
 func inFolder(dir, path string) string {
-	if path == "" || dir == "" || isURL(path) || filepath.IsAbs(path) {
+	if path == "" || dir == "" || source.Fetched(path) || filepath.IsAbs(path) {
 		return path
 	}
 	return filepath.Join(dir, path)
@@ -369,7 +368,8 @@ func (m *measurer) progressOf(name string, b *source.Build) (done func()) {
 	if mode == "quiet" {
 		return func() {}
 	}
-	if mode == "tty" || mode == "auto" && terminal && !c.runner.Actions && !m.several {
+	// Drawing bypasses the filter that makes lines harmless to a runner.
+	if mode != "plain" && terminal && !c.runner.Actions && !m.several {
 		b.Progress, b.Live = c.Stderr, true
 		return func() {}
 	}
@@ -379,15 +379,47 @@ func (m *measurer) progressOf(name string, b *source.Build) (done func()) {
 		b.Progress = c.notes
 		return end
 	}
-	held := &bytes.Buffer{}
+	held := &heldText{}
 	b.Progress = held
 	return func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		end := c.group(title)
-		_, _ = io.Copy(c.notes, held) // standard error: there is nobody to tell
+		_, _ = held.WriteTo(c.notes) // standard error: there is nobody to tell
 		end()
 	}
+}
+
+// maxHeld bounds each of the two ends of a log that is held.
+const maxHeld = 1 << 20
+
+// heldText keeps the beginning and the end of what is written to it.
+type heldText struct {
+	head, tail []byte
+	dropped    int64
+}
+
+func (h *heldText) Write(p []byte) (int, error) {
+	n := min(len(p), maxHeld-len(h.head))
+	h.head = append(h.head, p[:n]...)
+	h.tail = append(h.tail, p[n:]...)
+	if over := len(h.tail) - 2*maxHeld; over > 0 {
+		// Half of it goes at once, so that little is moved.
+		over += maxHeld
+		h.dropped += int64(over)
+		h.tail = append(h.tail[:0], h.tail[over:]...)
+	}
+	return len(p), nil
+}
+
+// WriteTo writes what is held, and what is not.
+func (h *heldText) WriteTo(w io.Writer) (int64, error) {
+	text := h.head
+	if h.dropped > 0 {
+		text = fmt.Appendf(text, "\n[%d bytes of the log are left out]\n", h.dropped)
+	}
+	n, err := w.Write(append(text, h.tail...))
+	return int64(n), err
 }
 
 // group begins a part of the log that readers can fold, where it is one.
@@ -422,6 +454,11 @@ func (m *measurer) buildImages(ctx context.Context, w want) ([]*source.Image, er
 	if err != nil {
 		return nil, usage(err)
 	}
+	for _, img := range images {
+		for _, text := range img.Warnings() {
+			m.note("%s: %s", w.name, text)
+		}
+	}
 	return images, nil
 }
 
@@ -442,12 +479,13 @@ func (m *measurer) steps(w want, img *source.Image, layers []footprint.Layer) *d
 // dockerfileName is what reports call a Dockerfile: in a workflow, its path in
 // the repository, which can be linked to.
 func (c *Command) dockerfileName(b *source.Build) string {
-	name := b.Dockerfile
+	name := cmp.Or(b.Dockerfile, "Dockerfile")
 	switch {
-	case name == "" && isURL(b.Context):
-		name = "Dockerfile"
-	case name == "":
-		name = filepath.Join(b.Context, "Dockerfile")
+	case source.Fetched(b.Context):
+		// It is a file of another repository: nothing links to it.
+		return strings.TrimSuffix(b.Context, "/") + "//" + name
+	case b.Dockerfile == "":
+		name = filepath.Join(b.Context, name)
 	}
 	if rel, ok := actions.Rel(c.runner.Workspace, name); ok && c.runner.Actions {
 		return rel
@@ -457,7 +495,11 @@ func (c *Command) dockerfileName(b *source.Build) string {
 
 // builtBoundary is where the base of an image ends that was built here.
 func (m *measurer) builtBoundary(w want, img *source.Image) *boundary {
-	built := m.steps(w, img, make([]footprint.Layer, len(img.Layers)))
+	layers := make([]footprint.Layer, len(img.Layers))
+	for i, by := range scan.History(img) {
+		layers[i].CreatedBy = by // an engine tells it later
+	}
+	built := m.steps(w, img, layers)
 	switch {
 	case built == nil || built.Base < 0:
 		return nil

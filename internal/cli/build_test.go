@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-containerregistry/pkg/name"
 
 	"github.com/org/image-budget/budget"
 	"github.com/org/image-budget/internal/actions"
@@ -75,6 +76,12 @@ func TestBuildOfTheBudgetFile(t *testing.T) {
 	if got.Dockerfile != in("app/Dockerfile") {
 		t.Errorf("the Dockerfile is %s", got.Dockerfile)
 	}
+	// Another context than the file's, at a URL, has its Dockerfile in it.
+	got, _, err = buildOf(t, nil, dir, &budget.Build{Context: "app", Dockerfile: "web.Dockerfile"}, "--context", "github.com/acme/web.git")
+	must(t, err)
+	if got.Context != "github.com/acme/web.git" || got.Dockerfile != "web.Dockerfile" {
+		t.Errorf("%s, %s", got.Context, got.Dockerfile)
+	}
 	// A URL is the builder's to read.
 	got, _, err = buildOf(t, nil, dir, &budget.Build{Context: "https://github.com/acme/web.git#main", Dockerfile: "docker/Dockerfile"})
 	must(t, err)
@@ -121,6 +128,47 @@ func TestBuildOfTheCommandLine(t *testing.T) {
 	must(t, err)
 	if len(got.CacheFrom) != 0 {
 		t.Errorf("%v", got.CacheFrom)
+	}
+}
+
+// TestWhoseLogin: the password is for the registry of what is built, never for
+// that of a base.
+func TestWhoseLogin(t *testing.T) {
+	t.Parallel()
+	built := func(b source.Build) *budgetSet {
+		return &budgetSet{
+			images: []budget.Image{{ID: "web", Base: "private.example/base:1"}}, baseline: "branch:x",
+			builds: map[string]*source.Build{"web": &b},
+		}
+	}
+	cache := source.CachePlace{Type: "registry", Attrs: map[string]string{"ref": "cache.example/web"}}
+	withBaseline := built(source.Build{})
+	withBaseline.baseline = "registry:sizes.example/web"
+	for want, c := range map[string]struct {
+		set  *budgetSet
+		flag string
+	}{
+		"tags.example":    {built(source.Build{Tags: []string{"tags.example/web:1"}, CacheFrom: []source.CachePlace{cache}}), ""},
+		"cache.example":   {built(source.Build{CacheFrom: []source.CachePlace{{Type: "gha"}, cache}}), ""},
+		"sizes.example":   {withBaseline, ""},
+		"":                {built(source.Build{}), ""},
+		"given.example":   {built(source.Build{Tags: []string{"tags.example/web:1"}}), "given.example"},
+		"private.example": {&budgetSet{images: []budget.Image{{ID: "web", Ref: "docker-daemon:web", Base: "private.example/base:1"}}}, ""},
+	} {
+		empty, password := "", "canary"
+		c2 := &Command{Getenv: func(string) string { return "" }}
+		keys := c2.keychain(&measureFlags{registry: &c.flag, username: &empty, passwd: &password}, c.set.refs())
+		for _, host := range []string{"tags.example", "cache.example", "sizes.example", "given.example", "private.example", "index.docker.io"} {
+			reg, err := name.NewRegistry(host)
+			must(t, err)
+			auth, err := keys.Resolve(reg)
+			must(t, err)
+			cfg, err := auth.Authorization()
+			must(t, err)
+			if got := cfg.Password == "canary"; got != (host == want) {
+				t.Errorf("want the login for %q: %s gets it: %v", want, host, got)
+			}
+		}
 	}
 }
 

@@ -174,11 +174,26 @@ type budgetSet struct {
 	save bool
 }
 
-// refs lists the images to check, then the baseline, then the bases.
+// refs lists what an explicit login may be for: the images to check, the tags
+// and caches of those that are built, and then the baseline. The bases come
+// last, and only of images that are read where they are: a builder pulls what
+// it builds on from wherever that is.
 func (s *budgetSet) refs() []string {
 	var refs, bases []string
 	for _, img := range s.images {
-		refs, bases = append(refs, img.Ref), append(bases, img.Base)
+		b := s.builds[img.ID]
+		if b == nil {
+			refs, bases = append(refs, img.Ref), append(bases, img.Base)
+			continue
+		}
+		for _, tag := range b.Tags {
+			refs = append(refs, "docker://"+tag)
+		}
+		for _, place := range slices.Concat(b.CacheTo, b.CacheFrom) {
+			if ref := place.Attrs["ref"]; place.Type == "registry" && ref != "" {
+				refs = append(refs, "docker://"+ref)
+			}
+		}
 	}
 	refs = append(refs, baselineRef(s.baseline))
 	return append(refs, bases...)
@@ -226,8 +241,10 @@ func (c *Command) loadBudget(f *checkFlags, images []string) (*budgetSet, error)
 			set.notes = append(set.notes, img.ID+" has a smoke test, which this version does not run: it measures images and starts none")
 		}
 	}
-	if len(set.images) > 1 && *f.dockerfile != "" {
-		return nil, usagef("", "--dockerfile is that of one image, and %d are meant; name the one", len(set.images))
+	for name, value := range map[string]string{"dockerfile": *f.dockerfile, "target": *f.target} {
+		if len(set.images) > 1 && value != "" {
+			return nil, usagef("", "--%s is that of one image, and %d are meant; name the one", name, len(set.images))
+		}
 	}
 	if set.platforms, err = f.platforms(); err != nil {
 		return nil, err
@@ -257,6 +274,9 @@ func (c *Command) prepareBuilds(f *checkFlags, set *budgetSet) error {
 			b.Platforms = set.platforms
 		}
 		set.builds[img.ID] = b
+	}
+	if f.buildFlags != nil && len(*f.tags) > 0 && len(set.builds) > 1 {
+		return usagef("", "--tag names one image, and %d are built; give each its tags in the budget file", len(set.builds))
 	}
 	if len(set.builds) == len(set.images) {
 		return nil
@@ -292,7 +312,7 @@ func (s *budgetSet) chooseBuilt(context string, names []string) error {
 		return usagef("check", "%s has several images; name the one that --context builds", s.name)
 	default:
 		folder := strings.TrimSuffix(context, "/")
-		if !isURL(context) {
+		if !source.Fetched(context) {
 			if abs, err := filepath.Abs(context); err == nil {
 				folder = abs
 			}
@@ -347,6 +367,10 @@ func (s *budgetSet) pick(arg string, known map[string]budget.Image) (budget.Imag
 		}
 		img.Ref = ref
 		return img, nil
+	}
+	if near := didYouMean(arg, sortedKeys(known)); near != "" && !strings.ContainsAny(arg, "/:@") {
+		// A word so close to a name is no image of a registry.
+		return budget.Image{}, usagef("check", "%s has no image %q%s", s.name, arg, near)
 	}
 	switch len(known) {
 	case 0:
@@ -480,7 +504,7 @@ func (m *measurer) alike(ctx context.Context, set *budgetSet, w want, opened *so
 	ref, measurable := strings.CutPrefix(set.baseline, "image:")
 	has := func(img *footprint.Image, what footprint.Has) bool { return img.Metrics.Has&what != 0 }
 	again := w
-	again.ref, again.blobs, again.lines = ref, nil, false
+	again.ref, again.build, again.blobs, again.lines = ref, nil, nil, false
 	again.likeEstimate = head.Metrics.CompressedEstimated && has(base, footprint.HasCompressed) && !footprint.SameMethod(base, head, false)
 	again.files = w.files || has(head, footprint.HasFiles) && !has(base, footprint.HasFiles)
 	reread := again.likeEstimate || again.files && !has(base, footprint.HasFiles)
@@ -564,7 +588,7 @@ func (c *Command) openStore(m *measurer, spec string, w want) (baseline.Store, e
 		Build:      c.buildBase(m, w),
 		Measure: func(ctx context.Context, ref string, _ baseline.Key) (*footprint.Image, error) {
 			of := w
-			of.ref = ref
+			of.ref, of.build = ref, nil
 			img, err := m.measure(ctx, of)
 			if errors.Is(err, source.ErrNotFound) {
 				// The first run of all: nothing was pushed yet.

@@ -121,7 +121,7 @@ func from(config, ref string) string {
 // that of a Dockerfile from the context.
 func written(config string, b *source.Build) *budget.Build {
 	rel := func(path string) string {
-		if isURL(path) || filepath.IsAbs(path) || config == "-" {
+		if source.Fetched(path) || filepath.IsAbs(path) || config == "-" {
 			return path
 		}
 		dir, err := filepath.Abs(filepath.Dir(config))
@@ -133,7 +133,7 @@ func written(config string, b *source.Build) *budget.Build {
 		return filepath.ToSlash(r)
 	}
 	out := &budget.Build{Context: rel(b.Context), Dockerfile: b.Dockerfile, Target: b.Target, Args: b.Args, Platforms: b.Platforms}
-	if b.Dockerfile == "" || isURL(b.Context) {
+	if b.Dockerfile == "" || source.Fetched(b.Context) {
 		return out
 	}
 	out.Dockerfile = rel(b.Dockerfile)

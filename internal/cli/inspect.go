@@ -76,6 +76,13 @@ func (c *Command) diff(ctx context.Context, args []string) error {
 	if err := lines.read(c); err != nil {
 		return err
 	}
+	platforms, err := mf.platforms()
+	if err != nil {
+		return err
+	}
+	if len(platforms) > 1 {
+		return usagef("diff", "diff compares on one platform, not on %s", *mf.platform)
+	}
 	return c.show(ctx, mf, of, args, func(m *measurer) (*report.Report, error) {
 		old, err := m.measure(ctx, want{ref: args[0], files: true, own: true, from: lines})
 		if err != nil {

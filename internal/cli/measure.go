@@ -34,6 +34,7 @@ type measureFlags struct {
 	cache            *string
 	maxFiles         *int
 	maxUnpacked      *sizeFlag
+	registry         *string
 	username, passwd *string
 	// token is the job's, for ghcr.io, where the command has such a flag.
 	token string
@@ -48,6 +49,7 @@ func (fs *flagSet) measuring() *measureFlags {
 		cache:       fs.String("cache", "", "keep what was learnt about layers in `DIR`, and do not read them again"),
 		maxFiles:    fs.Int("max-files", 5_000_000, "give up on an image with more than `N` files and directories in its layers"),
 		maxUnpacked: fs.size("max-unpacked", "give up on a layer that unpacks to more than `SIZE` (default 64GiB)"),
+		registry:    fs.String("registry", "", "the `HOST` to log in to with the name and password below (default the registry of the image, else of its tags, caches or baseline)"),
 		username:    fs.String("registry-username", "", "`NAME` to log in to the registry of the image with (default the docker config)"),
 		passwd:      fs.String("registry-password", "", "`PASSWORD` or token for it; better set IMAGE_BUDGET_REGISTRY_PASSWORD, which no process list shows"),
 	}
@@ -163,13 +165,19 @@ func (c *Command) keychain(f *measureFlags, refs []string) keychain {
 	if password == "" {
 		password = c.Getenv("IMAGE_BUDGET_REGISTRY_PASSWORD")
 	}
+	// One login is for one registry: that of the first image in one. It must not
+	// reach whatever host a base or another image is from.
+	host := *f.registry
 	for _, ref := range refs {
-		// One login is for one registry: that of the first image in one. It
-		// must not reach whatever host a base or another image is from.
-		if host := source.RegistryHost(ref); host != "" && password != "" {
-			opt.Explicit = []source.Login{{Host: host, Username: *f.username, Password: password}}
-			break
+		if host == "" {
+			host = source.RegistryHost(ref)
 		}
+	}
+	switch {
+	case password != "" && host == "":
+		c.log.Warn().Msg("a password for a registry is given, and no image says which registry that is: name it with --registry HOST")
+	case password != "":
+		opt.Explicit = []source.Login{{Host: host, Username: *f.username, Password: password}}
 	}
 	token := cmp.Or(f.token, c.Getenv("GITHUB_TOKEN"))
 	if token == "" {
@@ -253,18 +261,31 @@ func (m *measurer) openAll(ctx context.Context, w want, platforms []string, use 
 	return nil
 }
 
-// inParallel calls do for each of n, at most jobs at once.
+// inParallel calls do for each of n, at most jobs at once. A panic in one of
+// them goes on in the caller, when all have ended: there it is recovered, and
+// what is to be removed is removed.
 func inParallel(jobs, n int, do func(int)) {
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, jobs)
+	panics := make(chan any, n)
 	for i := range n {
 		slots <- struct{}{}
 		wg.Go(func() {
-			defer func() { <-slots }()
+			defer func() {
+				if r := recover(); r != nil {
+					panics <- r
+				}
+				<-slots
+			}()
 			do(i)
 		})
 	}
 	wg.Wait()
+	select {
+	case r := <-panics:
+		panic(r)
+	default:
+	}
 }
 
 // open reads the manifest and config of an image, and no layer.

@@ -176,7 +176,7 @@ func TestJobTokenIsForGHCR(t *testing.T) {
 		return map[string]string{"GITHUB_TOKEN": "job-token", "GITHUB_ACTOR": "octo"}[name]
 	}}
 	empty := ""
-	keys := c.keychain(&measureFlags{username: &empty, passwd: &empty}, nil)
+	keys := c.keychain(&measureFlags{registry: &empty, username: &empty, passwd: &empty}, nil)
 	for host, want := range map[string]string{"ghcr.io": "job-token", "registry.test": ""} {
 		reg, err := name.NewRegistry(host)
 		must(t, err)

@@ -375,6 +375,10 @@ func plainWord(s string) bool {
 
 func (d *decoder) decodeBuild(n *node) *Build {
 	b := &Build{}
+	if n.kind == stringNode {
+		d.fail(n, fmt.Sprintf("write build: {context: %s}", n.text), "build must be a mapping, not text")
+		return b
+	}
 	fields := d.fieldsOf(n, "build", buildKeys)
 	for _, f := range []struct {
 		key string

@@ -85,6 +85,8 @@ type unmeasuredJSON struct {
 	Name     string `json:"name"`
 	Reason   string `json:"reason"`
 	Platform string `json:"platform"`
+	File     string `json:"file"`
+	Line     int    `json:"line"`
 }
 
 type runJSON struct {

@@ -60,6 +60,10 @@ type Unmeasured struct {
 	Name, Reason string
 	// Platform is os/arch[/variant], "" where it is not about one of several.
 	Platform string
+	// File and Line are where the reason stands, such as the step of a
+	// Dockerfile that failed; "" and 0 if it stands nowhere.
+	File string
+	Line int
 }
 
 // Image is one measured image with everything said about it.

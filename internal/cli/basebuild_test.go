@@ -190,6 +190,9 @@ func TestAStepThatFails(t *testing.T) {
 	if !grouped || !strings.Contains(after, "the last lines of") || !strings.Contains(after, "  | its-secret") || strings.Contains(r.stderr, "\n::error::evil") {
 		t.Errorf("%s", r.stderr)
 	}
+	if !strings.Contains(r.stderr, "::error ") || !strings.Contains(r.stderr, "file=Dockerfile") || !strings.Contains(r.stderr, "line=3") {
+		t.Errorf("no annotation of the line in\n%s", r.stderr)
+	}
 	text, err := os.ReadFile(env["GITHUB_STEP_SUMMARY"])
 	must(t, err)
 	// Nothing in it becomes a link or a mention.

@@ -50,7 +50,7 @@ file, growth by more than 5% and 1 MB over the baseline is a warning.`)
 		buildFlags:     fs.building(),
 		outputFlags:    fs.reporting(),
 		config:         fs.String("config", budget.DefaultName, "the budget `FILE`"),
-		baseline:       fs.String("baseline", "", "what to compare with: `STORE` is file:PATH, branch:NAME, registry:REF, image:REF, build or none (default the budget file's, else none)"),
+		baseline:       fs.String("baseline", "", "what to compare with: `STORE` is file:PATH, branch:NAME, registry:REF, image:REF, build, build:FOLDER or none (default the budget file's, else none)"),
 		saveBaseline:   fs.savingBaseline(),
 		tracked:        fs.list("tracked", "a `BRANCH` whose pushes save the baseline, or a pattern such as release/*; may be repeated (default the default branch)"),
 		failOn:         fs.choice("fail-on", "exit with 1 on this `STATUS` or a worse one: error, warn, or never", "error", "error", "warn", "never"),
@@ -395,7 +395,12 @@ type judged struct {
 }
 
 func (j *judged) fail(id string, err error) {
-	j.unmeasured = append(j.unmeasured, report.Unmeasured{Name: id, Reason: err.Error()})
+	u := report.Unmeasured{Name: id, Reason: err.Error()}
+	var failed *source.BuildError
+	if errors.As(err, &failed) {
+		u.File, u.Line = failed.Dockerfile, failed.Start
+	}
+	j.unmeasured = append(j.unmeasured, u)
 	j.failures = append(j.failures, fmt.Errorf("%s: %w", id, err))
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -188,7 +189,12 @@ func (c *Command) failedOutputs(reason error) {
 func annotationsOf(r *report.Report) []actions.Annotation {
 	var list []actions.Annotation
 	for _, u := range r.Unmeasured {
-		list = append(list, actions.Annotation{Level: actions.Error, Title: "image-budget: " + u.Name, Message: "could not be measured: " + u.Reason})
+		a := actions.Annotation{Level: actions.Error, Title: "image-budget: " + u.Name, Message: "could not be measured: " + u.Reason}
+		// A path elsewhere is none that the runner could show.
+		if filepath.IsLocal(u.File) && u.Line > 0 {
+			a.File, a.Line = u.File, u.Line
+		}
+		list = append(list, a)
 	}
 	for _, img := range r.Images {
 		for _, check := range img.Verdict.Checks {

@@ -61,6 +61,7 @@ func (img Image) Evaluate(in Input) Verdict {
 	e.packages()
 	e.forbidden()
 	e.waive()
+	e.advise()
 	v := Verdict{Checks: e.checks, Notes: e.notes}
 	v.Status = Pass
 	for i := range e.checks {
@@ -352,7 +353,7 @@ func (e *evaluation) bound(f figure, kind Kind, b Bound) Check {
 		return c
 	}
 	c.Actual, c.Headroom = f.value, difference(b.Value, f.value)
-	actual, allowed := apart(f.unit, f.value, b.Value)
+	actual, allowed := against(f.unit, f.value, b.Value)
 	limit := "the limit of " + allowed
 	if kind == KindWarn {
 		limit = "the warning at " + allowed
@@ -367,7 +368,7 @@ func (e *evaluation) bound(f figure, kind Kind, b Bound) Check {
 		if kind == KindWarn {
 			c.Status = Warn
 		}
-		c.Message = fmt.Sprintf("%s is %s, %s over %s; %s", f.subject, actual, amount(f.unit, difference(f.value, b.Value)), limit, e.advice(c))
+		c.Message = fmt.Sprintf("%s is %s, %s over %s", f.subject, actual, amount(f.unit, difference(f.value, b.Value)), limit)
 	}
 	return c
 }
@@ -404,9 +405,9 @@ func (e *evaluation) growth(f figure, kind Kind, g Growth, old past) Check {
 	case c.Actual == 0:
 		change = fmt.Sprintf("%s is unchanged%s at %s", f.subject, since, after)
 	case c.Actual < 0:
-		change = fmt.Sprintf("%s shrank by %s%s (%s → %s)", f.subject, amount(f.unit, difference(0, c.Actual)), since, before, after)
+		change = fmt.Sprintf("%s shrank by %s%s (%s → %s)", f.subject, weighed(f.unit, difference(0, c.Actual)), since, before, after)
 	default:
-		change = fmt.Sprintf("%s grew by %s%s (%s → %s)", f.subject, amount(f.unit, c.Actual), since, before, after)
+		change = fmt.Sprintf("%s grew by %s%s (%s → %s)", f.subject, weighed(f.unit, c.Actual), since, before, after)
 	}
 	if c.Headroom >= 0 {
 		c.Message = change + fmt.Sprintf(", within %s", c.Rule)
@@ -419,23 +420,44 @@ func (e *evaluation) growth(f figure, kind Kind, g Growth, old past) Check {
 	if g.Warn {
 		c.Status = Warn
 	}
-	grew, allowed := apart(f.unit, c.Actual, c.Allowed)
-	if grew != amount(f.unit, c.Actual) {
-		change = strings.Replace(change, "by "+amount(f.unit, c.Actual), "by "+grew, 1)
+	grew, allowed := against(f.unit, c.Actual, c.Allowed)
+	if rounded := weighed(f.unit, c.Actual); grew != rounded {
+		change = strings.Replace(change, "by "+rounded, "by "+grew, 1)
 	}
-	c.Message = fmt.Sprintf("%s, %s more than the %s that %s allows; %s", change, amount(f.unit, difference(c.Actual, c.Allowed)), allowed, c.Rule, e.advice(c))
+	c.Message = fmt.Sprintf("%s, %s more than the %s that %s allows", change, amount(f.unit, difference(c.Actual, c.Allowed)), allowed, c.Rule)
 	return c
+}
+
+// advise says what to do about everything that no waiver excuses.
+func (e *evaluation) advise() {
+	for i := range e.checks {
+		if c := &e.checks[i]; c.Status == Fail || c.Status == Warn {
+			c.Message += "; " + e.advice(*c)
+		}
+	}
 }
 
 func (e *evaluation) advice(c Check) string {
 	if c.Pos.Line == 0 {
 		return "to set another limit, write a budget file (`image-budget init`)"
 	}
-	verb := "raise"
-	if c.Kind == KindForbid {
-		verb = "remove"
+	return fmt.Sprintf("bring it back, or %s images.%s.%s (%s:%d)", c.Remedy(), e.img.ID, c.Limit, c.Pos.File, c.Pos.Line)
+}
+
+// Remedy is what to do with the limit in the budget file to accept what exceeds
+// it: "raise", "waive", "renew the waiver of" or "remove". A limit on growth is
+// not raised, because what it compares with moves on: what is raised for one
+// change stays open for every later one.
+func (c Check) Remedy() string {
+	switch {
+	case c.Kind == KindForbid:
+		return "remove"
+	case !c.Kind.IsGrowth():
+		return "raise"
+	case c.Waiver != nil:
+		return "renew the waiver of"
 	}
-	return fmt.Sprintf("bring it back, or %s images.%s.%s (%s:%d)", verb, e.img.ID, c.Limit, c.Pos.File, c.Pos.Line)
+	return "waive"
 }
 
 func (e *evaluation) packages() {
@@ -502,7 +524,7 @@ func (e *evaluation) none(c Check) Check {
 			found += fmt.Sprintf(" and %d more", c.Actual-int64(len(c.Examples)))
 		}
 	}
-	c.Message = fmt.Sprintf("%s is forbidden and was found%s; %s", c.Subject, found, e.advice(c))
+	c.Message = fmt.Sprintf("%s is forbidden and was found%s", c.Subject, found)
 	return c
 }
 
@@ -583,11 +605,30 @@ func (g Growth) text(unit Unit) string {
 	return strings.Join(parts, " and ")
 }
 
+// amount prints what a limit allows, and what is left of it, the way a person
+// would write it: "120 MB".
 func amount(unit Unit, v int64) string {
 	if unit == UnitCount {
 		return strconv.FormatInt(v, 10)
 	}
+	return footprint.Bytes(v).Short()
+}
+
+// weighed prints what was measured: "120.0 MB".
+func weighed(unit Unit, v int64) string {
+	if unit == UnitCount {
+		return strconv.FormatInt(v, 10)
+	}
 	return footprint.Bytes(v).String()
+}
+
+// against prints a figure and what is allowed, so that they read differently if
+// they are different.
+func against(unit Unit, v, allowed int64) (string, string) {
+	if a, b := weighed(unit, v), weighed(unit, allowed); v == allowed || a != b {
+		return a, amount(unit, allowed)
+	}
+	return apart(unit, v, allowed)
 }
 
 func apart(unit Unit, a, b int64) (string, string) {

@@ -53,17 +53,17 @@ func TestBounds(t *testing.T) {
 		message string
 	}{
 		"below": {"limits: {compressed: {max: 120MB}}", measured(94_100_000, 0), Pass, 25_900_000,
-			"compressed is 94.1 MB, 25.9 MB below the limit of 120.0 MB"},
+			"compressed is 94.1 MB, 25.9 MB below the limit of 120 MB"},
 		"equal": {"limits: {compressed: {max: 120MB}}", measured(120_000_000, 0), Pass, 0,
-			"compressed is 120.0 MB, exactly the limit of 120.0 MB"},
+			"compressed is 120.0 MB, exactly the limit of 120 MB"},
 		"one byte over": {"limits: {compressed: {max: 120MB}}", measured(120_000_001, 0), Fail, -1,
 			"compressed is 120 000 001 B, 1 B over the limit of 120 000 000 B; bring it back, or raise images.web.limits.compressed.max (.image-budget.yml:5)"},
 		"one byte below": {"limits: {compressed: {max: 120MB}}", measured(119_999_999, 0), Pass, 1,
 			"compressed is 119 999 999 B, 1 B below the limit of 120 000 000 B"},
 		"over": {"limits: {compressed: {max: 120MB}}", measured(132_400_000, 0), Fail, -12_400_000,
-			"compressed is 132.4 MB, 12.4 MB over the limit of 120.0 MB; bring it back, or raise images.web.limits.compressed.max (.image-budget.yml:5)"},
+			"compressed is 132.4 MB, 12.4 MB over the limit of 120 MB; bring it back, or raise images.web.limits.compressed.max (.image-budget.yml:5)"},
 		"warning": {"limits: {unpacked: {warn: 1MB}}", measured(0, 2_000_000), Warn, -1_000_000,
-			"unpacked is 2.0 MB, 1.0 MB over the warning at 1.0 MB; bring it back, or raise images.web.limits.unpacked.warn (.image-budget.yml:5)"},
+			"unpacked is 2.0 MB, 1 MB over the warning at 1 MB; bring it back, or raise images.web.limits.unpacked.warn (.image-budget.yml:5)"},
 		"count":       {"limits: {layers: {max: 3}}", measured(0, 0), Pass, 0, "layers is 3, exactly the limit of 3"},
 		"count over":  {"limits: {files: {max: 9}}", measured(0, 0), Fail, -1, "files is 10, 1 over the limit of 9; bring it back, or raise images.web.limits.files.max (.image-budget.yml:5)"},
 		"nothing":     {"limits: {wasted: {max: 0}}", measured(0, 0), Pass, 0, "wasted is 0 B, exactly the limit of 0 B"},
@@ -143,15 +143,15 @@ func TestGrowthMessages(t *testing.T) {
 		"grew": {"limits: {compressed: {growth: 5%}}", measured(94_000_000, 0), measured(94_100_000, 0),
 			"compressed grew by 100.0 kB (94.0 MB → 94.1 MB), within growth 5% (4.6 MB left)"},
 		"too much": {"limits: {compressed: {growth: 5%}}", measured(94_000_000, 0), measured(132_400_000, 0),
-			"compressed grew by 38.4 MB (94.0 MB → 132.4 MB), 33.7 MB more than the 4.7 MB that growth 5% allows; bring it back, or raise images.web.limits.compressed.growth (.image-budget.yml:5)"},
+			"compressed grew by 38.4 MB (94.0 MB → 132.4 MB), 33.7 MB more than the 4.7 MB that growth 5% allows; bring it back, or waive images.web.limits.compressed.growth (.image-budget.yml:5)"},
 		"by a byte": {"limits: {compressed: {growth: 2MB}}", measured(10_000_000, 0), measured(12_000_001, 0),
-			"compressed grew by 2 000 001 B (10.0 MB → 12.0 MB), 1 B more than the 2 000 000 B that growth 2.0 MB allows; bring it back, or raise images.web.limits.compressed.growth (.image-budget.yml:5)"},
+			"compressed grew by 2 000 001 B (10.0 MB → 12.0 MB), 1 B more than the 2 000 000 B that growth 2 MB allows; bring it back, or waive images.web.limits.compressed.growth (.image-budget.yml:5)"},
 		"same": {"limits: {compressed: {growth: 5%}}", measured(94_000_000, 0), measured(94_000_000, 0),
 			"compressed is unchanged at 94.0 MB, within growth 5%"},
 		"shrank by a byte": {"limits: {compressed: {growth: 5%}}", measured(94_000_000, 0), measured(93_999_999, 0),
 			"compressed shrank by 1 B (94 000 000 B → 93 999 999 B), within growth 5%"},
 		"layers": {"limits: {layers: {growth: 0}}", &footprint.Image{Metrics: footprint.Metrics{Layers: 2}}, measured(0, 0),
-			"layers grew by 1 (2 → 3), 1 more than the 0 that growth 0 allows; bring it back, or raise images.web.limits.layers.growth (.image-budget.yml:5)"},
+			"layers grew by 1 (2 → 3), 1 more than the 0 that growth 0 allows; bring it back, or waive images.web.limits.layers.growth (.image-budget.yml:5)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -316,9 +316,9 @@ func TestMaxAndWarnAreTwoChecks(t *testing.T) {
 	for _, c := range v.Checks {
 		got += c.Limit + " " + string(c.Status) + " " + c.Rule + " " + c.Pos.String() + "\n"
 	}
-	want := `limits.compressed.max pass max 20.0 MB .image-budget.yml:5:27
-limits.compressed.warn warn warn 10.0 MB .image-budget.yml:5:38
-limits.compressed.growth pass growth 1.0 MB .image-budget.yml:5:50
+	want := `limits.compressed.max pass max 20 MB .image-budget.yml:5:27
+limits.compressed.warn warn warn 10 MB .image-budget.yml:5:38
+limits.compressed.growth pass growth 1 MB .image-budget.yml:5:50
 limits.layers.max pass max 9 .image-budget.yml:5:73
 `
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -393,6 +393,18 @@ func TestPathGrowth(t *testing.T) {
 	}
 }
 
+// What moves with the baseline is waived, and waived again, but not raised.
+func TestAnExpiredWaiverOfGrowth(t *testing.T) {
+	t.Parallel()
+	v := judged(t, `limits: {compressed: {growth: 500kB}}
+    waivers: [{limit: limits.compressed.growth, until: 2026-11-23, reason: new model}]
+`, Input{Head: measured(2_000_000, 0), Base: measured(1_000_000, 0), Now: time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)})
+	want := "compressed grew by 1.0 MB (1.0 MB → 2.0 MB), 500 kB more than the 500 kB that growth 500 kB allows; its waiver expired on 2026-11-23 (new model); bring it back, or renew the waiver of images.web.limits.compressed.growth (.image-budget.yml:5)"
+	if got := v.Checks[0].Message; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
 func TestWaivers(t *testing.T) {
 	t.Parallel()
 	limits := `limits: {compressed: {max: 1MB, warn: 500kB}, layers: {max: 3}}
@@ -412,7 +424,7 @@ func TestWaivers(t *testing.T) {
 		"on its last second": {day.Add(24*time.Hour - 1), Pass, Waived, "; waived until 2026-11-23: new model", "the waiver of limits.layers.max is not needed at the moment (.image-budget.yml:9:9)"},
 		"elsewhere it is still the day before": {time.Date(2026, 11, 24, 1, 0, 0, 0, time.FixedZone("", 2*3600)), Pass, Waived,
 			"; waived until 2026-11-23: new model", "the waiver of limits.layers.max is not needed at the moment (.image-budget.yml:9:9)"},
-		"the day after": {day.Add(24 * time.Hour), Fail, Fail, "; its waiver expired on 2026-11-23 (new model)", "the waiver of limits.layers.max expired on 2026-11-23 and is not needed; remove it (.image-budget.yml:9:9)"},
+		"the day after": {day.Add(24 * time.Hour), Fail, Fail, "; its waiver expired on 2026-11-23 (new model); bring it back, or raise images.web.limits.compressed.max (.image-budget.yml:5)", "the waiver of limits.layers.max expired on 2026-11-23 and is not needed; remove it (.image-budget.yml:9:9)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -564,9 +576,9 @@ func TestSinceRelease(t *testing.T) {
 		message string
 	}{
 		"within": {limits, Input{Release: measured(110*mb, 0), ReleaseTag: "v1.2.0"}, Pass, false,
-			"compressed grew by 20.0 MB since v1.2.0 (110.0 MB → 130.0 MB), within 20% since v1.2.0 (2.0 MB left)"},
+			"compressed grew by 20.0 MB since v1.2.0 (110.0 MB → 130.0 MB), within 20% since v1.2.0 (2 MB left)"},
 		"creep": {limits, Input{Release: measured(100*mb, 0), ReleaseTag: "v1.2.0"}, Fail, false,
-			"compressed grew by 30.0 MB since v1.2.0 (100.0 MB → 130.0 MB), 10.0 MB more than the 20.0 MB that 20% since v1.2.0 allows; bring it back, or raise images.web.limits.compressed.growth.since-release (.image-budget.yml:5)"},
+			"compressed grew by 30.0 MB since v1.2.0 (100.0 MB → 130.0 MB), 10 MB more than the 20 MB that 20% since v1.2.0 allows; bring it back, or waive images.web.limits.compressed.growth.since-release (.image-budget.yml:5)"},
 		"no tag": {limits, Input{Release: measured(130*mb, 0)}, Pass, false,
 			"compressed is unchanged since the last release at 130.0 MB, within 20% since the last release"},
 		"shrunk": {limits, Input{Release: measured(140*mb, 0)}, Pass, false,
@@ -582,7 +594,7 @@ func TestSinceRelease(t *testing.T) {
 		"own unknown": {"own: {compressed: {growth: {since-release: 1MB}}}", Input{Release: measured(1, 0), ReleaseTag: "v1"}, NotMeasured, true,
 			"growth of own compressed since v1 was not judged: the release v1 does not know its base image; store it again"},
 		"path": {"paths: {/app/**: {growth: {since-release: 1MB}}}", Input{Release: &footprint.Image{Paths: []footprint.PathSize{{Pattern: "/app/**", Bytes: mb}}}, ReleaseTag: "v1"}, Fail, false,
-			"/app/** grew by 2.0 MB since v1 (1.0 MB → 3.0 MB), 1.0 MB more than the 1.0 MB that 1.0 MB since v1 allows; bring it back, or raise images.web.paths./app/**.growth.since-release (.image-budget.yml:5)"},
+			"/app/** grew by 2.0 MB since v1 (1.0 MB → 3.0 MB), 1 MB more than the 1 MB that 1 MB since v1 allows; bring it back, or waive images.web.paths./app/**.growth.since-release (.image-budget.yml:5)"},
 		"a new path": {"paths: {/app/**: {growth: {since-release: 1MB}}}", Input{Release: measured(1, 0), ReleaseTag: "v1"}, NotMeasured, false,
 			"growth of /app/** since v1 was not judged: the release v1 was stored before this path was in the budget file; the next one will have it"},
 	} {

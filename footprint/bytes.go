@@ -123,6 +123,17 @@ func (b Bytes) String() string {
 	return fmt.Sprintf("%s%.1f %s", sign, value, unit)
 }
 
+// Short is String without a ".0" that carries nothing, for sizes that people
+// choose: "120 MB", but "120.0 MB" for 120,000,001 bytes.
+func (b Bytes) Short() string {
+	s := b.String()
+	short := strings.Replace(s, ".0 ", " ", 1)
+	if v, err := ParseBytes(short); err == nil && v == b {
+		return short
+	}
+	return s
+}
+
 // Signed is String with a plus before a growth: "+38.4 MB", "−1.2 kB", "0 B".
 func (b Bytes) Signed() string {
 	if b > 0 {

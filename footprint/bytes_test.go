@@ -137,3 +137,14 @@ func FuzzParseBytes(f *testing.F) {
 		}
 	})
 }
+
+func TestShort(t *testing.T) {
+	t.Parallel()
+	for b, want := range map[Bytes]string{
+		120_000_000: "120 MB", 120_000_001: "120.0 MB", 1_500_000: "1.5 MB", 500_000: "500 kB", 0: "0 B", -2_000: "−2.0 kB", 1 << 20: "1.0 MB", 4_000_000_000: "4 GB",
+	} {
+		if got := b.Short(); got != want {
+			t.Errorf("%d: %q, want %q", int64(b), got, want)
+		}
+	}
+}

@@ -186,22 +186,12 @@ func plural(n int, noun string) string {
 	return count(int64(n)) + " " + noun + "s"
 }
 
-// round prints a size without a ".0" that carries nothing: "120 MB".
-func round(b footprint.Bytes) string {
-	s := b.String()
-	short := strings.Replace(s, ".0 ", " ", 1)
-	if v, err := footprint.ParseBytes(short); err == nil && v == b {
-		return short
-	}
-	return s
-}
-
 // amount prints a figure of a check in its unit.
 func amount(c budget.Check, n int64) string {
 	if c.Unit == budget.UnitCount {
 		return count(n)
 	}
-	return round(footprint.Bytes(n))
+	return footprint.Bytes(n).Short()
 }
 
 // update is what a host that has the baseline's image still pulls, as a part of
@@ -245,7 +235,7 @@ func rule(c budget.Check, q quote) string {
 	case c.Kind == budget.KindForbid:
 		return "forbidden"
 	case c.Kind.IsGrowth() && c.Rule != "":
-		return q(strings.ReplaceAll(c.Rule, ".0 ", " "))
+		return q(c.Rule)
 	}
 	return string(c.Kind) + " " + amount(c, c.Allowed)
 }

@@ -104,7 +104,7 @@ func apart(c budget.Check) (actual, allowed string) {
 	if a != b && a.String() == b.String() {
 		return a.Exact(), b.Exact()
 	}
-	return a.String(), round(b)
+	return a.String(), b.Short()
 }
 
 // sinceWords says since when a check of growth counts, where that is not the
@@ -209,17 +209,13 @@ func (img *Image) acceptances(q quote) []acceptance {
 			if c.Status != status || c.Pos.Line == 0 {
 				continue
 			}
-			a := acceptance{verb: "raise", key: q("images." + legible(img.title()) + "." + legible(c.Limit)), need: c.Actual, pos: c.Pos}
+			a := acceptance{verb: c.Remedy(), key: q("images." + legible(img.title()) + "." + legible(c.Limit)), need: c.Actual, pos: c.Pos}
 			switch {
 			case c.Kind == budget.KindForbid:
-				a.verb = "remove"
 			case c.Kind.IsGrowth():
-				a.verb, a.limit, a.why = "waive", legible(c.Limit), movesWithBaseline
+				a.limit, a.why = legible(c.Limit), movesWithBaseline
 				if c.Kind == budget.KindSinceRelease {
 					a.why = movesWithRelease
-				}
-				if c.Waiver != nil {
-					a.verb = "renew the waiver of"
 				}
 			case c.Unit == budget.UnitCount:
 				a.to = "to " + strconv.FormatInt(c.Actual, 10)
@@ -240,9 +236,9 @@ func enough(b footprint.Bytes) string {
 		// A tenth of a gigabyte would give away too much.
 		return fmt.Sprintf("%d MB", (b+1e6-1)/1e6)
 	case b >= 1e6:
-		return round((b + 1e5 - 1) / 1e5 * 1e5)
+		return ((b + 1e5 - 1) / 1e5 * 1e5).Short()
 	case b >= 1e3:
-		return round((b + 1e2 - 1) / 1e2 * 1e2)
+		return ((b + 1e2 - 1) / 1e2 * 1e2).Short()
 	}
 	return b.String()
 }

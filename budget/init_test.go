@@ -72,6 +72,23 @@ func TestRoomy(t *testing.T) {
 	}
 }
 
+// The comment of the file promises a tenth to spare, whatever was measured.
+func TestInitLeavesATenth(t *testing.T) {
+	t.Parallel()
+	for layers := range 130 {
+		m := footprint.Metrics{Compressed: footprint.Bytes(layers) * 355_000, Layers: layers, Has: footprint.HasCompressed}
+		file, err := Parse(DefaultName, Init([]InitImage{{ID: "web", Ref: "web:1", Metrics: m}}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range file.Images[0].Limits {
+			if v, _ := m.Value(l.Metric); l.Bounds.Max.Value*10 < v*11 {
+				t.Errorf("%s: %d leaves less than a tenth above %d", l.Metric, l.Bounds.Max.Value, v)
+			}
+		}
+	}
+}
+
 // TestInitBuild reads a build again as it was.
 func TestInitBuild(t *testing.T) {
 	t.Parallel()

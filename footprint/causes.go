@@ -11,14 +11,16 @@ const maxCauses = 20
 // causes explains a growth by paths and by waste, heaviest first. It uses the
 // tree up.
 func causes(root *node, d *Delta, old, new *Image) []Cause {
-	c := causeFinder{delta: d, old: old, new: new}
+	c := causeFinder{delta: d, old: old, new: new, gains: map[int]Bytes{}, coarse: old.Files == nil || new.Files == nil}
 	if d.replaced() {
-		c.base, c.gains = baseLayers(new), map[int]Bytes{}
-		for _, l := range d.Layers {
-			if gain, _ := l.Unpacked(); l.New != nil && l.New.Index >= c.base && gain > 0 {
-				c.gains[l.New.Index] = gain
-			}
+		c.base = baseLayers(new)
+	}
+	for _, l := range d.Layers {
+		if gain, _ := l.Unpacked(); l.New != nil && l.New.Index >= c.base && gain > 0 {
+			c.gains[l.New.Index] = gain
 		}
+	}
+	if d.replaced() {
 		if bytes, known := d.Base.Unpacked(); known {
 			c.otherBase(bytes, Unpacked)
 		}
@@ -77,6 +79,8 @@ type causeFinder struct {
 	// another base all of them are built anew, with the same files mostly.
 	base  int
 	gains map[int]Bytes
+	// coarse is set where the files of an image are not known one by one.
+	coarse bool
 }
 
 // otherBase adds the base image as a cause.
@@ -154,29 +158,57 @@ func (c *causeFinder) addPath(n node, name string) {
 	if !n.inOld {
 		change = Added
 	}
-	bytes, layers := n.growth(), n.layers
-	if c.delta.replaced() && (c.old.Files == nil || c.new.Files == nil) {
-		// Of a directory whose files are not known one by one, the base may
-		// have brought a part. A layer above it brought no more than it holds
-		// there now, and no more than it grew by.
-		layers = slices.Clone(layers)
-		var own Bytes
-		for i, l := range layers {
-			layers[i].bytes = min(l.bytes, c.gains[l.layer])
-			own += layers[i].bytes
-		}
-		if bytes = min(bytes, own); bytes < c.threshold {
+	bytes := n.growth()
+	shares, sum := c.shares(n)
+	if c.delta.replaced() && c.coarse {
+		// The base may have brought the rest.
+		if bytes = min(bytes, sum); bytes < c.threshold {
 			return
 		}
 	}
-	by := c.broughtBy(n.path, bytes, layers.most())
-	if by < c.base {
-		by = layers.most() // a copy of what the base holds is above it
+	heaviest := shares.most()
+	add := func(bytes Bytes, layer int, mostly bool) {
+		by := c.broughtBy(n.path, bytes, layer)
+		if by < c.base {
+			by = layer // a copy of what the base holds is above it
+		}
+		if by != layer && c.gains[by] > 0 && c.gains[by] < bytes {
+			mostly = true // what was written again came from others too
+		}
+		c.found = append(c.found, Cause{
+			Bytes: bytes, Metric: Unpacked, Label: name, Path: n.path,
+			Change: change, Layer: by, Mostly: mostly && by >= 0,
+		})
 	}
-	c.found = append(c.found, Cause{
-		Bytes: bytes, Metric: Unpacked, Label: name, Path: n.path,
-		Change: change, Layer: by,
-	})
+	switch {
+	case len(shares) > 1 && sum == bytes:
+		for _, l := range shares {
+			if l.bytes >= c.threshold {
+				add(l.bytes, l.layer, false)
+			}
+		}
+	case heaviest >= 0 && shares.of(heaviest) > max(bytes, sum)/2:
+		add(bytes, heaviest, len(shares) > 1)
+	case !n.layers.several():
+		add(bytes, n.layers.most(), false)
+	case c.coarse || n.layers.of(n.layers.most()) <= n.layers.sum()/2:
+		add(bytes, -1, false) // it may have been any of them
+	default:
+		add(bytes, n.layers.most(), true)
+	}
+}
+
+// shares are what each layer brought of the growth of a path, and their sum: no
+// more than it holds there now, and no more than it grew by as a whole. Where
+// they add up to the growth that is what it brought, to the byte.
+func (c *causeFinder) shares(n node) (shares layerSums, sum Bytes) {
+	for _, l := range n.layers {
+		if bytes := min(l.bytes, c.gains[l.layer]); bytes > 0 {
+			shares.add(l.layer, bytes)
+			sum += bytes
+		}
+	}
+	return shares, sum
 }
 
 // broughtBy is the layer that brought so many bytes of a path. It is the one

@@ -18,6 +18,9 @@ func causesText(causes []Cause) []string {
 		if c.Fate != "" {
 			line += " (" + string(c.Fate) + ")"
 		}
+		if c.Mostly {
+			line += " mostly"
+		}
 		out = append(out, fmt.Sprint(line, " ", c.Change, " ", c.Layer))
 	}
 	return out
@@ -180,6 +183,61 @@ func TestCausesNameTheLayerThatBroughtIt(t *testing.T) {
 			if cause.Fate == "" && cause.Layer != c.want {
 				t.Errorf("%s: %+v, want layer %d", name, cause, c.want)
 			}
+		}
+	}
+}
+
+// Several lines of a Dockerfile put files under /app. A line is named for what
+// it brought, and for what another brought it is not, however little is known.
+func TestCausesOfSeveralLayers(t *testing.T) {
+	t.Parallel()
+	again := func(command, id string) Layer {
+		l := layer(command, 1)
+		l.DiffID = id
+		return l
+	}
+	from := layer("FROM", 1)
+	sh := file("/bin/sh", 100_000, 0)
+	old := built([]Layer{from, again("COPY /src", "old")}, append(spread("/app/src", 50, 20_000, 1), sh))
+	for name, c := range map[string]struct {
+		layers []Layer
+		files  []File
+		dead   []Dead
+		// want is with a snapshot as the old image, exact with its files.
+		want, exact []string
+	}{
+		"a line grew and one is new": {
+			layers: []Layer{from, again("COPY /src", "new"), again("RUN make", "make")},
+			files:  append(append(spread("/app/src", 50, 90_000, 1), file("/app/src/out", 700_000, 2)), sh),
+			want:   []string{"3500000 /app/src changed 1", "700000 /app/src changed 2"},
+			exact:  []string{"3500000 /app/src changed 1", "700000 /app/src changed 2"},
+		},
+		"a line was built anew and one is new": {
+			layers: []Layer{from, again("COPY /src", "new"), again("RUN make", "make")},
+			files:  append(append(spread("/app/src", 50, 20_000, 1), file("/app/src/out", 700_000, 2)), sh),
+			want:   []string{"700000 /app/src changed 2"},
+			exact:  []string{"700000 /app/src/out added 2"},
+		},
+		"a line replaces what another ships": {
+			layers: []Layer{from, again("COPY /src", "new"), again("RUN make", "make")},
+			files:  append(append(spread("/app/src", 30, 90_000, 1), file("/app/src/out", 700_000, 2)), sh),
+			dead:   []Dead{{In: 1, By: 2, Fate: Replaced, Bytes: 500_000, Files: 5, Under: "/app/src"}},
+			want:   []string{"2400000 /app/src mostly changed 1", "500000 /app/src (replaced) added 2"},
+			exact:  []string{"2400000 /app/src mostly changed 1", "500000 /app/src (replaced) added 2"},
+		},
+		"two of one weight": {
+			layers: []Layer{from, again("COPY /src", "new"), again("RUN a", "a"), again("RUN b", "b")},
+			files:  append(spread("/app/src", 5, 20_000, 1), file("/app/src/a", 1_400_000, 2), file("/app/src/b", 1_400_000, 3), sh),
+			want:   []string{"1900000 /app/src changed -1"},
+			exact:  []string{"1400000 /app/src/a added 2", "1400000 /app/src/b added 3"},
+		},
+	} {
+		new := built(c.layers, c.files, c.dead...)
+		if diff := gocmp.Diff(c.want, causesText(compared(t, stored(t, old), new).Causes)); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+		if diff := gocmp.Diff(c.exact, causesText(compared(t, old, new).Causes)); diff != "" {
+			t.Errorf("%s, with the files: %s", name, diff)
 		}
 	}
 }

@@ -80,6 +80,31 @@ func (s *layerSums) add(layer int, bytes Bytes) {
 	*s = append(*s, layerBytes{layer, bytes})
 }
 
+// of is how many bytes a layer has.
+func (s layerSums) of(layer int) Bytes {
+	for _, l := range s {
+		if l.layer == layer {
+			return l.bytes
+		}
+	}
+	return 0
+}
+
+// sum is that of all layers.
+func (s layerSums) sum() Bytes {
+	var sum Bytes
+	for _, l := range s {
+		sum += max(0, l.bytes)
+	}
+	return sum
+}
+
+// several tells whether more than one layer has bytes.
+func (s layerSums) several() bool {
+	most := s.most()
+	return slices.ContainsFunc(s, func(l layerBytes) bool { return l.bytes > 0 && l.layer != most })
+}
+
 // most is the layer with the most bytes, the uppermost of equals, or -1.
 func (s layerSums) most() int {
 	best := layerBytes{layer: -1}

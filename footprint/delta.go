@@ -180,6 +180,9 @@ type Cause struct {
 	// Layer is the index, in the new image, of the layer to look at, -1 if
 	// unknown; for waste it is the one that hid the bytes.
 	Layer int
+	// Mostly is set where other layers brought a smaller part of the bytes, and
+	// it is not known how much.
+	Mostly bool
 }
 
 // Verify checks that the parts add up to the change of unpacked, that the part

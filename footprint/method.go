@@ -77,7 +77,9 @@ func ownLayers(img *Image) []Layer {
 // SameMethod tells whether the compressed sizes of two images, or of their own
 // layers, can be taken from each other. A layer of one size in both makes no
 // difference, however it was measured; all the others, of both images, must
-// have been read, or all been estimated by the same method. It is false where
+// have been read, or all been estimated by the same method. It is enough if that
+// holds below and above the boundary to the base: what FROM brought was pushed,
+// and what a build put on it was not. It is false where
 // one of the two was not measured, and where an image does not list the layers
 // that it counts. [Align] first makes it true for more images.
 func SameMethod(old, new *Image, own bool) bool {
@@ -86,6 +88,18 @@ func SameMethod(old, new *Image, own bool) bool {
 	if !ok || !alsoOK {
 		return false
 	}
+	if oneMethod(a, b, old.EstimatedBy, new.EstimatedBy) {
+		return true
+	}
+	if own || changedBase(old, new) == nil {
+		return false
+	}
+	n, m := baseLayers(old), baseLayers(new)
+	return oneMethod(a[:n], b[:m], old.EstimatedBy, new.EstimatedBy) && oneMethod(a[n:], b[m:], old.EstimatedBy, new.EstimatedBy)
+}
+
+// oneMethod tells whether the layers that differ were all measured alike.
+func oneMethod(a, b []Layer, aBy, bBy string) bool {
 	type content struct {
 		diffID string
 		size   Bytes
@@ -105,7 +119,7 @@ func SameMethod(old, new *Image, own bool) bool {
 	for _, side := range []struct {
 		layers []Layer
 		by     string
-	}{{a, old.EstimatedBy}, {b, new.EstimatedBy}} {
+	}{{a, aBy}, {b, bBy}} {
 		for _, l := range side.layers {
 			// A layer without a diffID may be any other one.
 			if l.DiffID != "" && balance[content{l.DiffID, l.Compressed}] == 0 {

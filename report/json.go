@@ -220,6 +220,8 @@ type causeJSON struct {
 	Fate   footprint.Fate   `json:"fate"`
 	Change footprint.Change `json:"change"`
 	Layer  int              `json:"layer"`
+	// Mostly is set where other layers brought a smaller part of the bytes.
+	Mostly bool `json:"mostly,omitempty"`
 }
 
 type checkJSON struct {

@@ -236,9 +236,26 @@ func (e *evaluation) pastOf(f figure, c comparison) past {
 func (e *evaluation) otherMethod(c comparison, scope Scope) string {
 	now, then := method(e.in.Head, scope), method(c.img, scope)
 	if now == then {
-		return fmt.Sprintf("the layers that differ from %s were not all measured by one method: compressed bytes are %s, here and in %s; store it from the same kind of source", c.noun, now, c.noun)
+		return fmt.Sprintf("the layers that differ from %s were not all measured by one method: compressed bytes are %s, here and in %s; %s", c.noun, now, c.noun, e.remeasure(c, scope))
 	}
-	return fmt.Sprintf("%s was measured by another method: its compressed bytes are %s, these are %s; store it from the same kind of source", c.noun, then, now)
+	return fmt.Sprintf("%s was measured by another method: its compressed bytes are %s, these are %s; %s", c.noun, then, now, e.remeasure(c, scope))
+}
+
+// remeasure says how to come by compressed bytes that compare.
+func (e *evaluation) remeasure(c comparison, scope Scope) string {
+	head := e.in.Head
+	switch {
+	case head.EstimatedBy != "" && c.img.EstimatedBy != "" && head.EstimatedBy != c.img.EstimatedBy:
+		return "store it again with this version"
+	case head.Source == "" || head.Source != c.img.Source || head.Source == "registry":
+		return "store it from the same kind of source"
+	}
+	// The source is the same, but it holds the blobs of some layers only.
+	words := "measure both where all blobs are, in a registry or an OCI layout"
+	if scope == ScopeImage {
+		words += ", or limit own.compressed, which leaves the base image out"
+	}
+	return words
 }
 
 // method says where the compressed bytes of an image, or of its own layers,

@@ -34,6 +34,13 @@ func measured(compressed, unpacked footprint.Bytes) *footprint.Image {
 	}
 }
 
+// from says where an image was read.
+func from(source string, img *footprint.Image) *footprint.Image {
+	copied := *img
+	copied.Source = source
+	return &copied
+}
+
 // estimated marks all compressed bytes of an image as an estimate.
 func estimated(img *footprint.Image, by string) *footprint.Image {
 	img.Metrics.CompressedEstimated, img.EstimatedBy = true, by
@@ -196,6 +203,12 @@ func TestWhatCannotBeJudged(t *testing.T) {
 			"its compressed bytes are read from the blobs, these are read from the blobs for some layers and estimated by gzip 6 for others; store it from the same kind of source"},
 		"both estimated in part": {"limits: {compressed: {growth: 5%}}", Input{Head: partly, Base: partly}, Warn,
 			"the layers that differ from the baseline were not all measured by one method: compressed bytes are read from the blobs for some layers and estimated by gzip 6 for others, here and in the baseline"},
+		"estimated in part, from the same engine": {"limits: {compressed: {growth: 5%}}", Input{Head: from("docker-daemon", partly), Base: from("docker-daemon", measured(1, 1))}, Warn,
+			"estimated by gzip 6 for others; measure both where all blobs are, in a registry or an OCI layout, or limit own.compressed, which leaves the base image out"},
+		"estimated in part, from elsewhere": {"limits: {compressed: {growth: 5%}}", Input{Head: from("docker-daemon", partly), Base: from("registry", measured(1, 1))}, Warn,
+			"estimated by gzip 6 for others; store it from the same kind of source"},
+		"estimated by an older version": {"limits: {compressed: {growth: 5%}}", Input{Head: from("docker-daemon", partly), Base: from("docker-daemon", otherwise)}, Warn,
+			"estimated by gzip 6 for others; store it again with this version"},
 		"baseline without files": {"limits: {unpacked: {growth: 5%}}", Input{Head: measured(1, 1), Base: manifest}, Warn, "the baseline holds no unpacked; store it again"},
 		"no layer read":          {"limits: {final: {max: 5MB}}", Input{Head: manifest}, Warn, "final was not measured: no layer was read"},
 		"no layer read, growth":  {"limits: {final: {growth: 5%}}", Input{Head: manifest, Base: measured(1, 1)}, Warn, "growth of final was not judged: no layer was read"},

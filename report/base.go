@@ -144,7 +144,8 @@ func newBaseRow(d *footprint.Delta, unit string) (baseRow, bool) {
 	if !wasKnown || !nowKnown {
 		return row, true
 	}
-	row.was, row.now = footprint.Apart(footprint.Bytes(was), footprint.Bytes(now))
+	compressed := metric == footprint.Compressed
+	row.was, row.now = pair(footprint.Bytes(was), footprint.Bytes(now), compressed && d.Base.Old.Metrics.CompressedEstimated, compressed && d.Base.New.Metrics.CompressedEstimated)
 	row.bytes = footprint.Bytes(now - was)
 	if was != now || !row.same {
 		row.change = row.bytes.Signed()

@@ -19,8 +19,9 @@ type figure struct {
 	// something.
 	now, was        int64
 	known, compared bool
-	estimated       bool
-	checks          []budget.Check
+	// estimated and wasEstimated mark compressed bytes that nobody read.
+	estimated, wasEstimated bool
+	checks                  []budget.Check
 }
 
 // figures lists what the table of metrics shows: every figure that has a check,
@@ -52,6 +53,7 @@ func (img *Image) figure(own bool, metric footprint.Metric) figure {
 	}
 	if _, was, ok := img.compare(own, metric); ok {
 		f.was, f.compared = was, true
+		f.wasEstimated = metric == footprint.Compressed && metricsOf(img.Base, own).CompressedEstimated
 	}
 	for _, c := range img.Verdict.Checks {
 		if c.Scope == scope && c.Metric == metric {
@@ -94,7 +96,12 @@ func (img *Image) compare(own bool, metric footprint.Metric) (now, was int64, ok
 		need = 0
 	}
 	head, base := metricsOf(img.Head, own), metricsOf(img.Base, own)
-	if head == nil || base == nil || img.Delta.Has&need != need {
+	same := img.Delta.Has&need == need
+	if own && metric == footprint.Compressed && head != nil && base != nil {
+		// Those above the base may compare where the base does not.
+		same = footprint.SameMethod(img.Base, img.Head, true)
+	}
+	if head == nil || base == nil || !same {
 		return 0, 0, false
 	}
 	now, known := head.Value(metric)
@@ -125,16 +132,31 @@ func (f figure) texts() (was, now, change string) {
 			was, change = count(f.was), signedCount(f.now-f.was)
 		}
 	default:
-		now = footprint.Bytes(f.now).String()
+		now = marked(footprint.Bytes(f.now).String(), f.estimated)
 		if f.compared {
-			was, now = footprint.Apart(footprint.Bytes(f.was), footprint.Bytes(f.now))
+			was, now = pair(footprint.Bytes(f.was), footprint.Bytes(f.now), f.wasEstimated, f.estimated)
 			change = footprint.Bytes(f.now - f.was).Signed()
 		}
 	}
-	if f.estimated {
-		now = "≈ " + now
-	}
 	return was, now, change
+}
+
+// marked marks a size that is an estimate.
+func marked(text string, estimated bool) string {
+	if !estimated || text == "" {
+		return text
+	}
+	return "≈ " + text
+}
+
+// pair prints two sizes so that they read differently if they differ. An estimate
+// is not printed to the byte: the change beside it tells what it can.
+func pair(was, now footprint.Bytes, wasEstimated, estimated bool) (string, string) {
+	a, b := was.String(), now.String()
+	if !wasEstimated && !estimated {
+		a, b = footprint.Apart(was, now)
+	}
+	return marked(a, wasEstimated), marked(b, estimated)
 }
 
 // percent is the change as a share, "" where it says nothing: a layer more is a

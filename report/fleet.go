@@ -262,13 +262,10 @@ func fleetLines(images []*Image, short int) [][]cell {
 		was, arrow, platform := "", "", ""
 		_, now, change := f.texts()
 		if f.known {
-			now = footprint.Bytes(f.now).String()
-			if f.estimated {
-				now = "≈ " + now
-			}
+			now = marked(footprint.Bytes(f.now).String(), f.estimated)
 		}
 		if f.compared && short == 0 {
-			was, arrow = footprint.Bytes(f.was).String(), "→"
+			was, arrow = marked(footprint.Bytes(f.was).String(), f.wasEstimated), "→"
 		}
 		if platforms {
 			platform = plainName(cmp.Or(img.Head.Platform, "–"))

@@ -325,7 +325,9 @@ func (m *markdown) causeRows(img *Image, causes []footprint.Cause) []string {
 		}
 		by := m.from(img.layer(c.Layer), inText)
 		if by != "" {
-			by = ", by " + by
+			if by = ", by " + by; c.Mostly {
+				by = ", mostly" + by[1:]
+			}
 		}
 		rows = append(rows, fmt.Sprintf("%d. **%s** %s%s\n", i+1, c.Bytes.Signed(), img.causeWhat(c, inText, rest), by))
 	}
@@ -411,7 +413,7 @@ func (m *markdown) parts() section {
 // layers lists the layers that changed, or all where there is no comparison.
 func (m *markdown) layers() section {
 	s := section{name: "layers", noun: "layer", rank: 4}
-	all, changed, compared := 0, 0, false
+	all, changed, removed, compared := 0, 0, 0, false
 	for _, img := range m.explained {
 		if m.Kind == Check && img.urgency() > 2 && (!m.full || m.fleet()) {
 			continue
@@ -424,8 +426,8 @@ func (m *markdown) layers() section {
 			continue
 		}
 		compared = true
-		p, n := m.changedLayers(img)
-		changed += n
+		p, n, gone := m.changedLayers(img)
+		changed, removed = changed+n, removed+gone
 		s.parts = append(s.parts, p)
 	}
 	summary := fmt.Sprintf("Layers: %d", all)
@@ -434,6 +436,9 @@ func (m *markdown) layers() section {
 	}
 	if compared {
 		summary += fmt.Sprintf(", of which %d changed", changed)
+		if removed > 0 {
+			summary += fmt.Sprintf("; %d removed", removed)
+		}
 	}
 	return details(summary, s)
 }
@@ -466,15 +471,15 @@ func (m *markdown) allLayers(img *Image) part {
 }
 
 // changedLayers lists the layers in order, those that stayed the same in one row
-// for each run of them.
-func (m *markdown) changedLayers(img *Image) (part, int) {
+// for each run of them. It counts those of the new image that changed, and those
+// that were removed; what another base does not bring any more is none of them.
+func (m *markdown) changedLayers(img *Image) (p part, changed, removed int) {
 	unit, size := layerUnit(img.Delta)
 	was, now := "baseline", "now"
 	if m.Kind == Diff {
 		was, now = "old", "new"
 	}
-	p := part{head: m.about(img) + tableHead(">#", "made by ("+unit+" bytes)", ">"+was, ">"+now, ">change")}
-	changed := 0
+	p = part{head: m.about(img) + tableHead(">#", "made by ("+unit+" bytes)", ">"+was, ">"+now, ">change")}
 	if base, known := newBaseRow(img.Delta, unit); known {
 		what := "replaced"
 		if base.same {
@@ -490,11 +495,14 @@ func (m *markdown) changedLayers(img *Image) (part, int) {
 		same = nil
 	}
 	for _, c := range img.Delta.Layers {
-		if c.Change != footprint.Same {
+		if c.New != nil && c.Change != footprint.Same {
 			changed++
 		}
 	}
 	for _, c := range ownChanges(img.Delta) {
+		if c.Change == footprint.Removed {
+			removed++
+		}
 		if c.Change == footprint.Same {
 			same = append(same, c)
 			continue
@@ -516,13 +524,13 @@ func (m *markdown) changedLayers(img *Image) (part, int) {
 		p.rows = append(p.rows, tableRow(index, what, was, now, change))
 	}
 	flush()
-	return p, changed
+	return p, changed, removed
 }
 
 // sameLayers sums a run of unchanged layers in one row.
 func sameLayers(same []footprint.LayerChange, unit string) string {
 	var sum footprint.Bytes
-	base := true
+	base, estimated := true, false
 	for _, c := range same {
 		v, known := layerSize(c.New, unit)
 		if !known {
@@ -530,6 +538,7 @@ func sameLayers(same []footprint.LayerChange, unit string) string {
 			break
 		}
 		sum += v
+		estimated = estimated || unit == "compressed" && c.New.CompressedEstimated
 	}
 	for _, c := range same {
 		base = base && c.New != nil && c.New.InBase
@@ -540,7 +549,7 @@ func sameLayers(same []footprint.LayerChange, unit string) string {
 	}
 	size := "–"
 	if sum >= 0 {
-		size = sum.String()
+		size = marked(sum.String(), estimated)
 	}
 	index := ""
 	if first, last := same[0].New, same[len(same)-1].New; first != nil && last != nil {
@@ -563,15 +572,16 @@ func layerSize(l *footprint.Layer, unit string) (footprint.Bytes, bool) {
 func layerPair(c footprint.LayerChange, unit string) (was, now string) {
 	a, aKnown := layerSize(c.Old, unit)
 	b, bKnown := layerSize(c.New, unit)
+	estimated := func(l *footprint.Layer) bool { return unit == "compressed" && l != nil && l.CompressedEstimated }
 	if aKnown && bKnown {
-		return footprint.Apart(a, b)
+		return pair(a, b, estimated(c.Old), estimated(c.New))
 	}
 	was, now = "–", "–"
 	if aKnown {
-		was = a.String()
+		was = marked(a.String(), estimated(c.Old))
 	}
 	if bKnown {
-		now = b.String()
+		now = marked(b.String(), estimated(c.New))
 	}
 	return was, now
 }

@@ -167,7 +167,7 @@ func (s *sheet) causeList(img *Image, title string, causes []footprint.Cause) {
 		if i == maxCauses {
 			break
 		}
-		rows = append(rows, []cell{{c.Bytes.Signed(), yellow}, {img.causeWhat(c, plainName, rest), plain}, {where(img, c.Layer), faint}})
+		rows = append(rows, []cell{{c.Bytes.Signed(), yellow}, {img.causeWhat(c, plainName, rest), plain}, {broughtBy(img, c), faint}})
 	}
 	s.table(2, []column{{right: true}, {flex: true, long: true}, {flex: true, led: true}}, rows)
 	s.rest(causes)
@@ -196,6 +196,15 @@ func where(img *Image, index int) string {
 		return plainName(at) + "  " + plainName(made(l))
 	}
 	return plainName(made(l))
+}
+
+// broughtBy says what made the layer behind a growth, and where it is not alone.
+func broughtBy(img *Image, c footprint.Cause) string {
+	by := where(img, c.Layer)
+	if c.Mostly && by != "" {
+		by = "mostly " + by
+	}
+	return by
 }
 
 // shrunk writes what became smaller.

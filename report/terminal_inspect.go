@@ -88,10 +88,8 @@ func metricText(m *footprint.Metrics, name footprint.Metric) string {
 		return ""
 	case name.IsCount():
 		return count(value)
-	case name == footprint.Compressed && m.CompressedEstimated:
-		return "≈ " + footprint.Bytes(value).String()
 	}
-	return footprint.Bytes(value).String()
+	return marked(footprint.Bytes(value).String(), name == footprint.Compressed && m.CompressedEstimated)
 }
 
 // layers lists all layers with what made them, those of the base apart.
@@ -130,10 +128,7 @@ func sectionRow(title string) []cell {
 func layerTexts(l *footprint.Layer) (compressed, unpacked, wasted, files string) {
 	compressed, unpacked, wasted, files = "–", "–", "–", "–"
 	if l.Has&footprint.HasCompressed != 0 {
-		compressed = l.Compressed.String()
-		if l.CompressedEstimated {
-			compressed = "≈ " + compressed
-		}
+		compressed = marked(l.Compressed.String(), l.CompressedEstimated)
 	}
 	if l.Has&footprint.HasFiles != 0 {
 		unpacked, wasted, files = l.Unpacked.String(), l.Wasted.String(), count(int64(l.Files))

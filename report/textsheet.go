@@ -38,7 +38,8 @@ type cell struct {
 // give way, in the middle of their text, when a table is too wide; a tight one
 // stands closer to the next. A long one holds paths: where no edge is, a cell of
 // it pushes what follows to the right instead of being cut. In a led one, what
-// stands before two spaces is cut last: the place before an instruction.
+// stands before two spaces is cut last: the place before an instruction. It keeps
+// its place: what a long cell would push to the right goes to the next line.
 type column struct {
 	right, flex, tight, long, led bool
 }
@@ -172,6 +173,14 @@ func (s *sheet) line(indent int, columns []column, widths []int, row []cell) {
 	for i, c := range row {
 		limit := widths[i]
 		if columns[i].long && width(c.text) > limit && s.edge() > edge {
+			if i+1 < len(row) && columns[i+1].led {
+				s.rowWithin(s.edge(), indent, append(cells, c))
+				rest := make([]cell, len(row))
+				if copy(rest[i+1:], row[i+1:]); row[i+1].text != "" {
+					s.line(indent, columns, widths, rest)
+				}
+				return
+			}
 			edge = s.edge()
 			limit = max(limit, edge-indent-total(columns, widths)+limit)
 		}
@@ -199,10 +208,18 @@ func (s *sheet) fit(indent int, columns []column, rows [][]cell) []int {
 			least[i] = max(least[i], narrowest, min(width(lead), s.width/3))
 		}
 	}
+	if s.endless {
+		s.unpush(indent, columns, widths, least, rows)
+	}
 	for excess := total(columns, widths) + indent - s.width; excess > 0; excess-- {
 		widest := -1
 		for i, c := range columns {
-			if c.flex && widths[i] > least[i] && (widest < 0 || widths[i] > widths[widest]) {
+			switch {
+			case !c.flex || widths[i] <= least[i]:
+			case s.endless && c.led && widths[i] > 2*narrowest:
+				// A path that is cut nowhere wants the room more.
+				widest = i
+			case widest < 0 || widths[i] > widths[widest] && !(s.endless && columns[widest].led && widths[widest] > 2*narrowest):
 				widest = i
 			}
 		}
@@ -212,6 +229,28 @@ func (s *sheet) fit(indent int, columns []column, rows [][]cell) []int {
 		widths[widest]--
 	}
 	return widths
+}
+
+// unpush takes out of a long column's width the cells that are too long to have the
+// led column beside them, however narrow that is: it stands below them.
+func (s *sheet) unpush(indent int, columns []column, widths, least []int, rows [][]cell) {
+	for i := range len(columns) - 1 {
+		if !columns[i].long || !columns[i+1].led {
+			continue
+		}
+		led := widths[i+1]
+		widths[i+1] = min(led, max(least[i+1], 2*narrowest))
+		room := s.width - indent - total(columns, widths) + widths[i]
+		widths[i], widths[i+1] = 0, led
+		for _, row := range rows {
+			if w := width(row[i].text); w <= room {
+				widths[i] = max(widths[i], w)
+			}
+		}
+		if widths[i] == 0 {
+			widths[i] = min(narrowest, room)
+		}
+	}
 }
 
 // total is the width of a table with these columns.

@@ -224,14 +224,17 @@ func (img *Image) update() string {
 	if !known || img.Delta == nil {
 		return ""
 	}
-	part, all := footprint.Apart(footprint.Bytes(pull), footprint.Bytes(whole))
-	switch pull {
-	case 0:
+	all := footprint.Bytes(whole).String()
+	switch {
+	case pull == 0:
 		return "nothing"
-	case whole:
+	case pull >= whole:
 		return "all " + all
+	case whole-pull < whole/100 || footprint.Bytes(pull).String() == all:
+		// Two sizes that read alike say less than what lies between them.
+		return "all but " + footprint.Bytes(whole-pull).String() + " of " + all
 	}
-	return part + " of " + all
+	return footprint.Bytes(pull).String() + " of " + all
 }
 
 // state says in words how a check came out: "12.4 MB over", "25.9 MB left".

@@ -344,11 +344,11 @@ func (m *markdown) headings() []string {
 		if m.Kind == Check && len(m.with(budget.Fail)) > 0 {
 			mark = budget.Fail
 		}
-		return append(forms, "### "+emoji(mark)+" "+summary(m.Report)+"\n")
+		return append(forms, "### "+emoji(mark)+" "+summary(m.Report, nil)+"\n")
 	}
 	short := "### image-budget\n"
 	if m.Kind == Check {
-		short = "### " + emoji(m.Status) + " " + summary(m.Report) + "\n"
+		short = "### " + emoji(m.Status) + " " + summary(m.Report, nil) + "\n"
 	}
 	return []string{full, short}
 }
@@ -376,10 +376,13 @@ func (m *markdown) headline() string {
 		}
 	}
 	if m.several() {
-		return emoji(budget.Pass) + " All " + plural(len(m.Images), "image") + " are within budget"
+		return emoji(budget.Pass) + " " + capital(m.together(inHead)) + " are within budget"
 	}
 	return emoji(budget.Pass) + " " + goodHeadline(first)
 }
+
+// capital begins a sentence of ours.
+func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
 // badHeadline names the worst of a single image, or counts several.
 func (m *markdown) badHeadline(bad []*Image, status budget.Status) string {
@@ -508,7 +511,7 @@ func (m *markdown) footers() []string {
 		words = append(words, prose(m.one))
 	}
 	if len(m.Images) > 0 {
-		words = append(words, method(m.Images[0].Head.Metrics))
+		words = append(words, method(m.Images[0].Head))
 	}
 	if m.Kind == Check && len(m.Images) > 0 {
 		words = append(words, m.comparison())
@@ -516,14 +519,19 @@ func (m *markdown) footers() []string {
 			words = append(words, pull)
 		}
 	}
-	words = append(words, readWords(m.Report))
-	for _, note := range m.Notes {
+	if read := readWords(m.Report); read != "" {
+		words = append(words, read)
+	}
+	for _, note := range m.notes() {
 		words = append(words, prose(note))
 	}
 	run := ""
 	if at := escape.URL(m.Run.runURL()); at != "" {
 		run = "[run](" + at + ")"
 		words = append(words, run)
+	}
+	if len(words) == 0 {
+		return []string{""}
 	}
 	full := "<sub>" + strings.Join(words, " · ") + "</sub>\n"
 	if run != "" {

@@ -317,21 +317,43 @@ func sentence(what, why string) string {
 }
 
 // method says how compressed bytes were found out.
-func method(m footprint.Metrics) string {
+func method(img *footprint.Image) string {
+	m := img.Metrics
 	switch {
 	case m.Has&footprint.HasCompressed == 0:
-		return "compressed bytes were not measured"
+		return notCompressed(img)
 	case m.CompressedEstimated:
 		return "compressed bytes are estimated (≈), because the source holds no compressed layers"
 	}
 	return "compressed bytes are read from the manifest"
 }
 
+// notCompressed says which layers are why the compressed bytes of an image are not
+// known. Where none is known, nobody asked for them.
+func notCompressed(img *footprint.Image) string {
+	var without []int
+	for _, l := range img.Layers {
+		if l.Has&footprint.HasCompressed == 0 {
+			without = append(without, l.Index)
+		}
+	}
+	switch len(without) {
+	case 0, len(img.Layers):
+		return "compressed bytes were not measured"
+	case 1:
+		return fmt.Sprintf("compressed bytes of layer %d are not known; --estimate estimates them", without[0])
+	}
+	return fmt.Sprintf("compressed bytes of %s of %s are not known; --estimate estimates them", count(int64(len(without))), plural(len(img.Layers), "layer"))
+}
+
 // readWords says what measuring cost. An image may hold a layer twice, which is
 // read once, and two images may share one, which the second then knows: the
-// numbers are not those of the layers in the images.
+// numbers are not those of the layers in the images. Where no image was measured
+// and nothing was read it is "".
 func readWords(r *Report) string {
 	switch {
+	case r.LayersRead == 0 && r.LayersKnown == 0 && r.failed():
+		return ""
 	case r.LayersRead == 0 && r.LayersKnown == 0:
 		return "read no layer"
 	case r.LayersRead == 0:

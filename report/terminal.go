@@ -66,18 +66,20 @@ func Terminal(w io.Writer, r *Report, opt TerminalOptions) error {
 		}
 		s.overview(r)
 		s.blank()
-		s.prose(0, tintOf(r.overall()), summary(r))
+		s.prose(0, tintOf(r.overall()), summary(r, plainName))
 		s.unmeasuredNames(r.Unmeasured)
 	} else if r.total() > 1 && r.Kind == Check {
-		s.prose(0, tintOf(r.overall()), summary(r))
+		s.prose(0, tintOf(r.overall()), summary(r, plainName))
 		s.names(r.with(budget.Fail), budget.Fail)
 		s.unmeasuredNames(r.Unmeasured)
 		s.names(r.with(budget.Warn), budget.Warn)
 	}
-	for _, note := range r.Notes {
+	for _, note := range r.notes() {
 		s.prose(0, faint, plainName(note))
 	}
-	s.prose(0, faint, readWords(r))
+	if words := readWords(r); words != "" {
+		s.prose(0, faint, words)
+	}
 	return s.writeTo(w)
 }
 
@@ -100,10 +102,10 @@ func (r *Report) with(status budget.Status) []*Image {
 	return slices.DeleteFunc(r.ranked(), func(img *Image) bool { return img.Verdict.Status != status })
 }
 
-// summary says how many images keep to their budget.
-func summary(r *Report) string {
+// summary says how many images keep to their budget. Without a quote it names none.
+func summary(r *Report, q quote) string {
 	if len(r.Unmeasured) > 0 {
-		return unmeasuredSummary(r)
+		return unmeasuredSummary(r, q)
 	}
 	var fail, warn int
 	for _, img := range r.Images {
@@ -116,11 +118,62 @@ func summary(r *Report) string {
 	}
 	switch {
 	case fail > 0:
-		return fmt.Sprintf("%d of %s over budget", fail, plural(len(r.Images), "image"))
+		return fmt.Sprintf("%d of %s over budget", fail, r.counted(q))
 	case warn > 0:
-		return fmt.Sprintf("%d of %s within budget with a warning", warn, plural(len(r.Images), "image"))
+		return fmt.Sprintf("%d of %s within budget with a warning", warn, r.counted(q))
 	}
-	return fmt.Sprintf("all %s within budget", plural(len(r.Images), "image"))
+	return r.together(q) + " within budget"
+}
+
+// oneName is the name of the images of a report if all are of one name, each
+// for another platform, and "" if they are not.
+func (r *Report) oneName() string {
+	name, platforms := "", map[string]bool{}
+	add := func(of, platform string) bool {
+		twice := platforms[platform]
+		ok := !twice && platform != "" && (len(platforms) == 0 || of == name)
+		name, platforms[platform] = of, true
+		return ok
+	}
+	for i := range r.Images {
+		if !add(r.Images[i].title(), r.Images[i].Head.Platform) {
+			return ""
+		}
+	}
+	for _, u := range r.Unmeasured {
+		if !add(u.Name, u.Platform) {
+			return ""
+		}
+	}
+	if len(platforms) < 2 {
+		return ""
+	}
+	return name
+}
+
+// counted is what a report is about: "3 images", or "2 platforms of web".
+func (r *Report) counted(q quote) string { return plural(r.total(), r.noun()) + r.ofName(q) }
+
+// together is all of it: "all 3 images", or "both platforms of web".
+func (r *Report) together(q quote) string {
+	if r.total() == 2 {
+		return "both " + r.noun() + "s" + r.ofName(q)
+	}
+	return "all " + r.counted(q)
+}
+
+func (r *Report) noun() string {
+	if r.oneName() != "" {
+		return "platform"
+	}
+	return "image"
+}
+
+func (r *Report) ofName(q quote) string {
+	if name := r.oneName(); name != "" && q != nil {
+		return " of " + q(name)
+	}
+	return ""
 }
 
 // sign is a mark that also reads without colour.
@@ -222,7 +275,7 @@ func (s *sheet) context(img *Image) {
 	if pull := img.update(); pull != "" {
 		s.prose(0, faint, "a host that has the baseline pulls "+pull)
 	}
-	words := method(img.Head.Metrics)
+	words := method(img.Head)
 	if img.Head.Metrics.Has&footprint.HasFiles != 0 {
 		words += "; all other sizes are unpacked"
 	}

@@ -23,7 +23,7 @@ func (s *sheet) diff(img *Image) {
 		s.prose(0, bold, sameWords(img))
 		s.prose(0, plain, contentWords(img))
 		s.blank()
-		s.prose(0, faint, method(img.Head.Metrics))
+		s.prose(0, faint, method(img.Head))
 		return
 	}
 	s.metrics(img.figures(true))
@@ -40,7 +40,7 @@ func (s *sheet) diff(img *Image) {
 		s.waste(img)
 	}
 	s.blank()
-	s.prose(0, faint, method(img.Head.Metrics))
+	s.prose(0, faint, method(img.Head))
 }
 
 // reference is an image as the user wrote it.

@@ -16,7 +16,7 @@ func (s *sheet) inspect(img *Image) {
 	s.waste(img)
 	s.largest(img)
 	s.blank()
-	s.prose(0, faint, method(img.Head.Metrics))
+	s.prose(0, faint, method(img.Head))
 }
 
 // meaning explains a metric in a few words.

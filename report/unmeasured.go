@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/org/image-budget/budget"
@@ -24,6 +25,18 @@ func (r *Report) overall() budget.Status {
 // total counts the images that the report is about, measured or not.
 func (r *Report) total() int { return len(r.Images) + len(r.Unmeasured) }
 
+// failed tells whether there is no image with figures where there should be one.
+func (r *Report) failed() bool { return len(r.Images) == 0 && len(r.Unmeasured) > 0 }
+
+// notes are the remarks that mean something: by which limits images are judged is
+// of no interest where there is no image to judge.
+func (r *Report) notes() []string {
+	if !r.failed() {
+		return r.Notes
+	}
+	return slices.DeleteFunc(slices.Clone(r.Notes), func(note string) bool { return strings.HasPrefix(note, "no "+budget.DefaultName+":") })
+}
+
 // title names an image without figures, with its platform if one is known.
 func (u Unmeasured) title(q quote) string {
 	if u.Platform == "" {
@@ -34,14 +47,14 @@ func (u Unmeasured) title(q quote) string {
 
 // unmeasuredSummary counts the images that could not be measured, and says how
 // the others came out.
-func unmeasuredSummary(r *Report) string {
-	without := fmt.Sprintf("%d of %s %s", len(r.Unmeasured), plural(r.total(), "image"), couldNot)
+func unmeasuredSummary(r *Report, q quote) string {
+	without := fmt.Sprintf("%d of %s %s", len(r.Unmeasured), r.counted(q), couldNot)
 	fail, warn := len(r.with(budget.Fail)), len(r.with(budget.Warn))
 	switch {
 	case r.Kind != Check || len(r.Images) == 0:
 		return without
 	case fail > 0:
-		return fmt.Sprintf("%d of %s over budget, %d %s", fail, plural(r.total(), "image"), len(r.Unmeasured), couldNot)
+		return fmt.Sprintf("%d of %s over budget, %d %s", fail, r.counted(q), len(r.Unmeasured), couldNot)
 	case warn > 0:
 		return without + fmt.Sprintf(", %d within budget with a warning", warn)
 	}
@@ -82,7 +95,7 @@ func (m *markdown) unmeasuredHeadline() string {
 	if n > 2 {
 		words += fmt.Sprintf(" and %d more", n-2)
 	}
-	return fmt.Sprintf("%d of %s %s: %s", n, plural(m.total(), "image"), couldNot, words)
+	return fmt.Sprintf("%d of %s %s: %s", n, m.counted(inHead), couldNot, words)
 }
 
 // reasonWidths are how many characters of a reason are shown, the best first; 0

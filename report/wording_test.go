@@ -161,3 +161,97 @@ func TestNoiseIsNoCause(t *testing.T) {
 		wants(t, format, text, []string{"a layer of the same content, compressed differently"}, []string{"a layer that grew"})
 	}
 }
+
+// Two sizes that read alike say less than what lies between them.
+func TestPullOfNearlyAll(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		pull, whole footprint.Bytes
+		want        string
+	}{
+		{0, 108_604_781, "nothing"}, {108_604_781, 108_604_781, "all 108.6 MB"}, {108_600_497, 108_604_781, "all but 4.3 kB of 108.6 MB"},
+		{107_518_734, 108_604_781, "107.5 MB of 108.6 MB"}, {107_518_735, 108_604_781, "all but 1.1 MB of 108.6 MB"}, {4_284, 108_604_781, "4.3 kB of 108.6 MB"}, {99, 100, "99 B of 100 B"},
+	} {
+		r := fine(t)
+		m := &r.Images[0].Head.Metrics
+		m.Update, m.Compressed, m.Has = c.pull, c.whole, m.Has|footprint.HasUpdate
+		for format, text := range both(t, r) {
+			wants(t, format, text, []string{"a host that has the baseline pulls " + c.want}, nil)
+		}
+	}
+}
+
+// The platforms of one image are not called images.
+func TestPlatformsOfOneImage(t *testing.T) {
+	t.Parallel()
+	of := func(over bool, names ...string) *report.Report {
+		var images []report.Image
+		for i, name := range names {
+			img := fine(t).Images[0]
+			if over && i == 0 {
+				img = rich(t).Images[0]
+			}
+			img.Head.Name, img.Head.Platform = name, "linux/"+string(rune('a'+i))
+			images = append(images, img)
+		}
+		return wrap(images...)
+	}
+	for _, c := range []struct {
+		r                  *report.Report
+		terminal, markdown string
+	}{
+		{of(false, "web", "web"), "\nboth platforms of web within budget\n", "✅ Both platforms of `web` are within budget\n"},
+		{of(false, "web", "web", "web"), "\nall 3 platforms of web within budget\n", "✅ All 3 platforms of `web` are within budget\n"},
+		{of(false, "web", "api"), "\nboth images within budget\n", "✅ Both images are within budget\n"},
+		{of(false, "web", "web", "api"), "\nall 3 images within budget\n", "✅ All 3 images are within budget\n"},
+		{of(true, "web", "web"), "\n1 of 2 platforms of web over budget\n", ""},
+		{unmeasured(of(false, "web"), report.Unmeasured{Name: "web", Platform: "linux/arm64", Reason: "no"}), "\n1 of 2 platforms of web could not be measured, the rest within budget\n", ""},
+		{unmeasured(of(false, "web"), report.Unmeasured{Name: "web", Reason: "no"}), "\n1 of 2 images could not be measured, the rest within budget\n", ""},
+	} {
+		wants(t, "terminal", terminal(t, c.r, report.TerminalOptions{}), []string{c.terminal}, nil)
+		wants(t, "markdown", markdown(t, c.r, comment), []string{c.markdown}, nil)
+	}
+}
+
+// What an inspection does not know it lists as such: one layer without a size is
+// not an image that nobody measured.
+func TestLayersWithoutCompressedBytes(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		without []int
+		want    string
+	}{
+		{[]int{0}, "compressed bytes of layer 0 are not known; --estimate estimates them"},
+		{[]int{1, 4}, "compressed bytes of 2 of 6 layers are not known; --estimate estimates them"},
+		{[]int{0, 1, 2, 3, 4, 5}, "compressed bytes were not measured"},
+	} {
+		head := oldImage()
+		head.Metrics.Has = files
+		for _, i := range c.without {
+			head.Layers[i].Has = files
+		}
+		r := wrap(report.Image{Head: head})
+		r.Kind = report.Inspect
+		for format, text := range both(t, r) {
+			wants(t, format, text, []string{c.want}, nil)
+		}
+	}
+}
+
+// Where no image was measured nobody asks by which limits, or what was read.
+func TestNothingMeasuredIsSaidOnce(t *testing.T) {
+	t.Parallel()
+	const note, other = "no .image-budget.yml: growth by more than 5 % and 1 MB is a warning", "the cache could not be asked"
+	r := unmeasured(wrap(), refused)
+	r.Notes = []string{note, other}
+	for format, text := range both(t, r) {
+		wants(t, format, text, []string{other}, []string{"no .image-budget.yml", "read no layer"})
+	}
+	r.Run, r.Notes = report.Run{}, nil
+	wants(t, "no footer", markdown(t, r, comment), nil, []string{"<sub>"})
+	r = unmeasured(fine(t), refused)
+	r.Notes = []string{note}
+	for format, text := range both(t, r) {
+		wants(t, format, text, []string{"no .image-budget.yml", "read no layer"}, nil)
+	}
+}

@@ -255,3 +255,14 @@ func TestNothingMeasuredIsSaidOnce(t *testing.T) {
 		wants(t, format, text, []string{"no .image-budget.yml", "read no layer"}, nil)
 	}
 }
+
+// A line that brought most of a growth is not named for all of it.
+func TestMostly(t *testing.T) {
+	t.Parallel()
+	r := rich(t)
+	r.Images[0].Delta.Causes[1].Mostly = true
+	wants(t, "terminal", terminal(t, r, report.TerminalOptions{}), []string{"  mostly Dockerfile:14  RUN"}, nil)
+	wants(t, "markdown", markdown(t, r, comment), []string{", new, mostly by [`Dockerfile:14`]"}, nil)
+	wants(t, "JSON", toJSON(t, r), []string{`"mostly": true`}, nil)
+	checkRoundTrip(t, r)
+}

@@ -83,6 +83,10 @@ func TestEstimatesAreMarkedOnBothSides(t *testing.T) {
 	wants(t, "markdown", markdown(t, r, comment), []string{
 		whole("≈ 94.0 MB") + " | " + whole("≈ 81.9 MB"), "| 47.1 MB | 35.0 MB |", "| `RUN npm ci` | ≈ 45.6 MB | ≈ 45.6 MB | +5 B |", "| ≈ 44.2 kB | ≈ 44.2 kB |",
 	}, nil)
+	for format, text := range both(t, r) {
+		text = strings.Join(strings.Fields(text), " ")
+		wants(t, format, text, []string{"compressed bytes are estimated (≈) where the source holds no compressed layer"}, nil)
+	}
 	r = swapped(t, false)
 	wants(t, "other base", markdown(t, r, comment), []string{"| 0–2 | base image `node:20-bookworm-slim` → `node:20-alpine`, replaced |"}, []string{"| 47.1 MB | 35.0 MB |"})
 }

@@ -322,6 +322,8 @@ func method(img *footprint.Image) string {
 	switch {
 	case m.Has&footprint.HasCompressed == 0:
 		return notCompressed(img)
+	case m.CompressedEstimated && slices.ContainsFunc(img.Layers, func(l footprint.Layer) bool { return l.Has&footprint.HasCompressed != 0 && !l.CompressedEstimated }):
+		return "compressed bytes are estimated (≈) where the source holds no compressed layer"
 	case m.CompressedEstimated:
 		return "compressed bytes are estimated (≈), because the source holds no compressed layers"
 	}

@@ -148,19 +148,27 @@ func (b Builder) tls() ([]bk.ClientOpt, error) {
 	return opts, nil
 }
 
-// dialEngine connects to the BuildKit inside the engine.
-func (d *builder) dialEngine(ctx context.Context, o *Opener) error {
-	host := o.cfg.Engine.Host
-	if host == "" {
+// reachEngine connects to the engine of Config, for its BuildKit or for a
+// container in it.
+func (o *Opener) reachEngine(ctx context.Context) (api *client.Client, host string, err error) {
+	if host = o.cfg.Engine.Host; host == "" {
 		host = client.DefaultDockerHost
 	}
-	api, err := dialEngine(o.cfg.Engine, host, o.cfg.UserAgent)
-	if err != nil {
-		return err
+	if api, err = dialEngine(o.cfg.Engine, host, o.cfg.UserAgent); err != nil {
+		return nil, "", err
 	}
 	e := &engine{api: api, host: host, building: true}
 	if _, err := api.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
-		return errors.Join(e.explain(ctx, err), api.Close())
+		return nil, "", errors.Join(e.explain(ctx, err), api.Close())
+	}
+	return api, host, nil
+}
+
+// dialEngine connects to the BuildKit inside the engine.
+func (d *builder) dialEngine(ctx context.Context, o *Opener) error {
+	api, host, err := o.reachEngine(ctx)
+	if err != nil {
+		return err
 	}
 	d.engine, d.address = api, "the engine at "+withoutUserinfo(host)
 	d.api, err = bk.New(ctx, "",
@@ -179,17 +187,9 @@ func (d *builder) dialEngine(ctx context.Context, o *Opener) error {
 // dialContainer connects to a buildkitd in a container of the engine, through
 // a command that it brings for that.
 func (d *builder) dialContainer(ctx context.Context, o *Opener, name string) error {
-	host := o.cfg.Engine.Host
-	if host == "" {
-		host = client.DefaultDockerHost
-	}
-	api, err := dialEngine(o.cfg.Engine, host, o.cfg.UserAgent)
+	api, _, err := o.reachEngine(ctx)
 	if err != nil {
 		return err
-	}
-	e := &engine{api: api, host: host, building: true}
-	if _, err := api.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
-		return errors.Join(e.explain(ctx, err), api.Close())
 	}
 	d.through = api
 	d.api, err = bk.New(ctx, "", bk.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {

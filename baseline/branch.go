@@ -43,6 +43,9 @@ type branch struct {
 	api  *github.Client
 	tree *gitTree // as it was last seen, nil at first
 	seen time.Time
+	// asked counts the questions where the branch is, and known is the number
+	// of the newest whose answer counts: answers may overtake each other.
+	asked, known int
 }
 
 // recent is how old what was seen of the branch may be to load from it: one
@@ -320,6 +323,10 @@ func (b *branch) refresh(ctx context.Context) (*gitTree, error) {
 	if err != nil {
 		return nil, err
 	}
+	b.mu.Lock()
+	b.asked++
+	question := b.asked
+	b.mu.Unlock()
 	head, err := api.Head(ctx, b.name)
 	if errors.Is(err, github.ErrEmpty) {
 		head, err = "", nil
@@ -329,11 +336,14 @@ func (b *branch) refresh(ctx context.Context) (*gitTree, error) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.tree == nil || b.tree.head != head {
-		b.tree = &gitTree{api: api, head: head}
+	tree := b.tree
+	if tree == nil || tree.head != head {
+		tree = &gitTree{api: api, head: head}
 	}
-	b.seen = api.Now()
-	return b.tree, nil
+	if question > b.known {
+		b.tree, b.seen, b.known = tree, api.Now(), question
+	}
+	return tree, nil
 }
 
 func (b *branch) failed(doing string, err error) error {

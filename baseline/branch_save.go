@@ -171,11 +171,12 @@ func (b *branch) write(ctx context.Context, message string, plan func(context.Co
 	}
 }
 
-// forget has the next load look at the branch anew.
+// forget has the next load look at the branch anew. Answers to what was asked
+// before count no more: they may be from before the save.
 func (b *branch) forget() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.seen = time.Time{}
+	b.seen, b.known = time.Time{}, b.asked
 }
 
 // jitter is a random wait, of up to a second at first and longer with every

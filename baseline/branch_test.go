@@ -684,6 +684,57 @@ func TestBranchIsShared(t *testing.T) {
 	}
 }
 
+// heldUp keeps back the first answer about the branch that it is asked for.
+type heldUp struct {
+	http.RoundTripper
+	asked, goOn chan struct{}
+	first       atomic.Bool
+}
+
+func (h *heldUp) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := h.RoundTripper.RoundTrip(r)
+	if strings.Contains(r.URL.Path, "/git/ref/") && h.first.CompareAndSwap(false, true) {
+		close(h.asked)
+		<-h.goOn
+	}
+	return resp, err
+}
+
+// An answer that comes late says where the branch was: what a save has put
+// there since stays known.
+func TestBranchIsNotTakenBackByALateAnswer(t *testing.T) {
+	t.Parallel()
+	r := newRepository(t, 2)
+	r.save(t, webAt(r.commits[0]), 1)
+	late := &heldUp{RoundTripper: r.Transport(nil), asked: make(chan struct{}), goOn: make(chan struct{})}
+	clk := r.later()
+	client, err := github.New(github.Config{
+		BaseURL: "https://api.github.test", Token: "ghs_canary", Owner: r.Owner, Repo: r.Repo, Transport: late, Wait: clk.wait, Now: clk.now,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	opt := r.optionsAt(t, clk)
+	opt.GitHub = func() (*github.Client, error) { return client, nil }
+	opt.Ancestors = nil
+	s := opened(t, "branch:image-budget", opt)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if _, err := s.Load(t.Context(), webAt(r.commits[0])); err != nil {
+			t.Error(err)
+		}
+	})
+	<-late.asked
+	if err := s.Save(t.Context(), []baseline.Entry{entry(webAt(r.commits[1]), 2)}); err != nil {
+		t.Fatal(err)
+	}
+	close(late.goOn)
+	wg.Wait()
+	if _, err := s.Load(t.Context(), webAt(r.commits[1])); err != nil {
+		t.Errorf("what was saved is gone: %v", err)
+	}
+}
+
 // What is too large is left out, and what is too much comes with the next save.
 func TestBranchLayersAreBounded(t *testing.T) {
 	t.Parallel()

@@ -45,7 +45,12 @@ func (c *Command) loadRelease(ctx context.Context, m *measurer, set *budgetSet, 
 		if store, err = c.openStore(m, set.baseline, w); err == nil {
 			var found *baseline.Found
 			found, err = store.Load(ctx, baseline.Key{Image: w.name, Platform: w.platform, Commit: rel.Commit})
-			if err == nil {
+			switch {
+			case err == nil && found.Distance > 0:
+				// What grew between the two is part of the release.
+				out.reason = fmt.Sprintf("nothing was measured at release %s; the nearest baseline is %s older", out.tag, plural(found.Distance, "commit"))
+				return out, nil
+			case err == nil:
 				out.image, out.state = found.Image, budget.BaselineFound
 				return out, nil
 			}

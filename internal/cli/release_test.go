@@ -36,6 +36,10 @@ func TestCreep(t *testing.T) {
 	h.SetTag("v1.0.0", h.c[2])
 	invoke(t, pr, "check", "--config", config).want(t, ExitOK, "nothing was measured at")
 
+	// What an older commit measured would count growth that was released.
+	save(h.c[0], sized("v0", 90_000))
+	invoke(t, pr, "check", "--config", config).want(t, ExitOK, "release v1.0.0; the nearest baseline is 2 commits older")
+
 	save(h.c[2], sized("v1", 100_000))
 	r := invoke(t, pr, "check", "--config", config)
 	r.want(t, ExitOver, "v1.0.0", "since")

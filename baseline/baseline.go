@@ -34,6 +34,10 @@ type Key struct {
 	Platform string
 	// Commit is the commit to compare with, where a store has several.
 	Commit string
+	// Uncommitted has Load return the one that was saved without a commit,
+	// where that is newer than the one it found. It is no part of what is
+	// stored.
+	Uncommitted bool
 }
 
 // Found is a stored baseline.

@@ -39,6 +39,10 @@ type branch struct {
 	name string
 	opt  Options
 
+	// writing holds the one save that is under way: those of one store would
+	// only be in each other's way.
+	writing chan struct{}
+
 	mu   sync.Mutex
 	api  *github.Client
 	tree *gitTree // as it was last seen, nil at first
@@ -60,7 +64,7 @@ func openBranch(name string, opt Options) (*branch, error) {
 	if opt.GitHub == nil {
 		return nil, errors.New("internal error: there is no GitHub to keep branch:NAME on")
 	}
-	return &branch{name: name, opt: opt}, nil
+	return &branch{name: name, opt: opt, writing: make(chan struct{}, 1)}, nil
 }
 
 // checkBranch refuses what git check-ref-format refuses.
@@ -101,6 +105,9 @@ func (b *branch) Load(ctx context.Context, key Key) (*Found, error) {
 	f, distance, err := b.pick(ctx, h, key)
 	if err != nil {
 		return nil, err
+	}
+	if u, ok := h.of(""); ok && key.Uncommitted && !u.at.Before(f.at) {
+		f, distance = u, 0
 	}
 	found, err := b.read(ctx, path.Join(dir, f.name), f, key)
 	if err != nil {

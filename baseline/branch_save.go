@@ -136,6 +136,12 @@ func (c *changes) look(ctx context.Context, tree *gitTree, dir string) (map[stri
 // write commits what plan wants to change, and has it plan again whenever
 // somebody else was faster.
 func (b *branch) write(ctx context.Context, message string, plan func(context.Context, *gitTree) (*changes, error)) error {
+	select {
+	case b.writing <- struct{}{}:
+		defer func() { <-b.writing }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	var start time.Time
 	uploaded := map[string]bool{}
 	for try := 1; ; try++ {

@@ -546,7 +546,7 @@ func TestBranchRefuses(t *testing.T) {
 	r := newRepository(t, 1)
 	for _, key := range []baseline.Key{webAt("abc"), {Image: strings.Repeat("é", 60), Platform: "linux/amd64"}, {Platform: "linux/amd64"}} {
 		if err := r.open(t).Save(t.Context(), []baseline.Entry{entry(key, 1)}); err == nil {
-			t.Errorf("%q was saved", key)
+			t.Errorf("%+v was saved", key)
 		}
 	}
 }

@@ -168,6 +168,9 @@ func (r *registry) load(ctx context.Context, key Key) (*Found, error) {
 			art, err = r.fetch(ctx, t)
 		}
 	}
+	if err == nil && key.Uncommitted && art.commit != "" {
+		art, distance, err = r.newer(ctx, art, distance, candidates)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -252,7 +255,32 @@ func (r *registry) nearest(ctx context.Context, key Key, candidates []tagged) (t
 	if len(byCommit) == 0 {
 		return tagged{}, 0, fmt.Errorf("%w: %s has %q without a commit alone, not for %s; save it with --commit", ErrNotFound, r.name, key.Image, where)
 	}
-	return tagged{}, 0, fmt.Errorf("%w: %s has %q for %d commits, not for %s", ErrNotFound, r.name, key.Image, len(byCommit), where)
+	return tagged{}, 0, fmt.Errorf("%w: %s has %q for %s, not for %s", ErrNotFound, r.name, key.Image, commits(len(byCommit)), where)
+}
+
+func commits(n int) string {
+	if n == 1 {
+		return "1 commit"
+	}
+	return fmt.Sprintf("%d commits", n)
+}
+
+// newer returns what was saved without a commit, where that is newer than the
+// baseline that was found.
+func (r *registry) newer(ctx context.Context, found *artifact, distance int, candidates []tagged) (*artifact, int, error) {
+	i := slices.IndexFunc(candidates, func(t tagged) bool { return t.commit == "" })
+	if i < 0 {
+		return found, distance, nil
+	}
+	art, err := r.fetch(ctx, candidates[i])
+	switch {
+	case errors.Is(err, errPruned):
+	case err != nil:
+		return nil, 0, err
+	case !art.at.Before(found.at):
+		return art, 0, nil
+	}
+	return found, distance, nil
 }
 
 // newest reads the manifests of all candidates and picks the one saved last.

@@ -513,7 +513,7 @@ func TestRegistryListsAllPages(t *testing.T) {
 func TestRegistryWithoutACommit(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t)
-	for i, want := range []string{"holds no baseline", "without a commit alone", "for 1 commits, not for"} {
+	for i, want := range []string{"holds no baseline", "without a commit alone", "for 1 commit, not for"} {
 		if _, err := in(t, s.host, "a").Load(t.Context(), baselinetest.Entry("web", baselinetest.Commit(9), 1).Key); !errors.Is(err, baseline.ErrNotFound) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}

@@ -16,22 +16,22 @@ func TestTags(t *testing.T) {
 		key    Key
 		want   string // with a hash where there is an *
 	}{
-		{"", Key{"web", "linux/amd64", sha1}, "web.linux-amd64." + sha1},
-		{"size", Key{"web", "linux/arm64/v8", sha1}, "size.web.linux-arm64-v8." + sha1},
-		{"", Key{"web", "linux/amd64", ""}, "web.linux-amd64"},
-		{"", Key{"web_1-a", "windows/amd64", "v1"}, "web_1-a.windows-amd64.v1"},
-		{"", Key{"web", "linux/amd64", sha256}, "web.linux-amd64." + sha256[:22] + "__*"},
-		{"", Key{"Web", "linux/amd64", sha1}, "web__*.linux-amd64." + sha1},
-		{"", Key{"a.b/c", "linux/amd64", sha1}, "a-b-c__*.linux-amd64." + sha1},
-		{"", Key{"a__b", "linux/amd64", sha1}, "a__b__*.linux-amd64." + sha1},
-		{"", Key{"-", "linux/amd64", ""}, "__*.linux-amd64"},
-		{"", Key{"ünïcode", "unknown", "HEAD~1"}, "-n-code__*.unknown__*.head-1__*"},
-		{"a-prefix-of-20-chars", Key{strings.Repeat("x", 900), "linux/" + strings.Repeat("y", 100), sha256}, "a-prefix-of-20-chars.xxxxxxxxxxxxxxxxxx__*.linux-yyyy__*." + sha256[:22] + "__*"},
+		{"", Key{Image: "web", Platform: "linux/amd64", Commit: sha1}, "web.linux-amd64." + sha1},
+		{"size", Key{Image: "web", Platform: "linux/arm64/v8", Commit: sha1}, "size.web.linux-arm64-v8." + sha1},
+		{"", Key{Image: "web", Platform: "linux/amd64", Commit: ""}, "web.linux-amd64"},
+		{"", Key{Image: "web_1-a", Platform: "windows/amd64", Commit: "v1"}, "web_1-a.windows-amd64.v1"},
+		{"", Key{Image: "web", Platform: "linux/amd64", Commit: sha256}, "web.linux-amd64." + sha256[:22] + "__*"},
+		{"", Key{Image: "Web", Platform: "linux/amd64", Commit: sha1}, "web__*.linux-amd64." + sha1},
+		{"", Key{Image: "a.b/c", Platform: "linux/amd64", Commit: sha1}, "a-b-c__*.linux-amd64." + sha1},
+		{"", Key{Image: "a__b", Platform: "linux/amd64", Commit: sha1}, "a__b__*.linux-amd64." + sha1},
+		{"", Key{Image: "-", Platform: "linux/amd64", Commit: ""}, "__*.linux-amd64"},
+		{"", Key{Image: "ünïcode", Platform: "unknown", Commit: "HEAD~1"}, "-n-code__*.unknown__*.head-1__*"},
+		{"a-prefix-of-20-chars", Key{Image: strings.Repeat("x", 900), Platform: "linux/" + strings.Repeat("y", 100), Commit: sha256}, "a-prefix-of-20-chars.xxxxxxxxxxxxxxxxxx__*.linux-yyyy__*." + sha256[:22] + "__*"},
 	} {
 		got := tagNames{c.prefix}.baseline(c.key)
 		form := strings.ReplaceAll(regexp.QuoteMeta(strings.TrimPrefix(c.want, "-")), `\*`, "[a-z2-7]{16}")
 		if !regexp.MustCompile("^"+form+"$").MatchString(got) || !ociTag.MatchString(got) {
-			t.Errorf("%.40q: %s, want %s", c.key, got, c.want)
+			t.Errorf("%+v: %s, want %s", c.key, got, c.want)
 		}
 	}
 	for tag, ours := range map[string]bool{
@@ -57,7 +57,7 @@ func FuzzTags(f *testing.F) {
 			t.Skip()
 		}
 		n := tagNames{prefix}
-		a, b := Key{image, platform, commit}, Key{image2, platform2, commit2}
+		a, b := Key{Image: image, Platform: platform, Commit: commit}, Key{Image: image2, Platform: platform2, Commit: commit2}
 		tag := n.baseline(a)
 		if !ociTag.MatchString(tag) || n.isLayer(tag) {
 			t.Fatalf("%q", tag)
@@ -67,7 +67,7 @@ func FuzzTags(f *testing.F) {
 			t.Fatalf("%q: %+v, %v", tag, parts, ok)
 		}
 		if (a == b) != (tag == n.baseline(b)) {
-			t.Fatalf("%q and %q: %s", a, b, tag)
+			t.Fatalf("%+v and %+v: %s", a, b, tag)
 		}
 		if layer := n.layer("sha256:" + image); layer != "" && (!ociTag.MatchString(layer) || !n.isLayer(layer)) {
 			t.Fatalf("%q", layer)

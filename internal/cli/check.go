@@ -200,6 +200,15 @@ func (s *budgetSet) refs() []string {
 }
 
 func (c *Command) loadBudget(f *checkFlags, images []string) (*budgetSet, error) {
+	set, err := c.chosen(f, images)
+	if err != nil {
+		return nil, err
+	}
+	return set, c.prepareBuilds(f, set)
+}
+
+// readBudget reads the budget file, for all its images.
+func (c *Command) readBudget(f *checkFlags) (*budgetSet, error) {
 	set := &budgetSet{dir: filepath.Dir(*f.config)}
 	src, err := readBounded(*f.config, 1<<20+1)
 	switch {
@@ -228,6 +237,15 @@ func (c *Command) loadBudget(f *checkFlags, images []string) (*budgetSet, error)
 	if *f.baseline != "" {
 		set.baseline = *f.baseline
 	}
+	return set, nil
+}
+
+// chosen is loadBudget for what builds nothing: no secret of a build is read.
+func (c *Command) chosen(f *checkFlags, images []string) (*budgetSet, error) {
+	set, err := c.readBudget(f)
+	if err != nil {
+		return nil, err
+	}
 	if f.buildFlags != nil && f.given() {
 		err = set.chooseBuilt(*f.context, images)
 	} else {
@@ -247,9 +265,6 @@ func (c *Command) loadBudget(f *checkFlags, images []string) (*budgetSet, error)
 		}
 	}
 	if set.platforms, err = f.platforms(); err != nil {
-		return nil, err
-	}
-	if err := c.prepareBuilds(f, set); err != nil {
 		return nil, err
 	}
 	return set, nil

@@ -258,7 +258,7 @@ func (c *Command) codeBranch() string {
 }
 
 // loadFor loads the baseline of a key for the commit that this run is compared
-// with.
+// with. At a terminal that may be what was saved there since, without a commit.
 func (c *Command) loadFor(ctx context.Context, store baseline.Store, spec, token string, key baseline.Key) (*baseline.Found, error) {
 	if !byCommit(spec) {
 		return store.Load(ctx, key)
@@ -267,7 +267,7 @@ func (c *Command) loadFor(ctx context.Context, store baseline.Store, spec, token
 	if err != nil {
 		return nil, err
 	}
-	key.Commit = with.base
+	key.Commit, key.Uncommitted = with.base, !c.runner.Actions
 	found, err := store.Load(ctx, key)
 	if errors.Is(err, baseline.ErrNotFound) && !c.runner.Actions && key.Commit != "" {
 		// What is checked out here may not have been pushed.

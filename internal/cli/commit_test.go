@@ -300,6 +300,102 @@ func TestBaselinesOnABranch(t *testing.T) {
 	invoke(t, map[string]string{"GITHUB_REPOSITORY": "acme/web"}, "check", "--config", config).want(t, ExitUnmeasured, "no GitHub token")
 }
 
+// What is saved at a terminal has no commit: the tree may differ from any. It is
+// compared with there until a commit of the history is saved after it.
+func TestBaselinesSavedAtATerminal(t *testing.T) {
+	h := newHistory(t)
+	srv := httptest.NewServer(registry.New())
+	t.Cleanup(srv.Close)
+	sized := func(n int) string {
+		return inLayout(t, image(t, layer{"RUN base", map[string]string{"a": strings.Repeat("x", n)}}))
+	}
+	dir := t.TempDir()
+	must(t, os.Mkdir(filepath.Join(dir, ".git"), 0o755))
+	write(t, filepath.Join(dir, ".git", "HEAD"), h.c[5]+"\n")
+	t.Chdir(dir)
+	for _, store := range []string{"branch:sizes", "registry:" + strings.TrimPrefix(srv.URL, "http://") + "/acme/sizes"} {
+		minute := 0
+		run := func(code int, args ...string) result {
+			t.Helper()
+			var out, errs strings.Builder
+			minute++
+			env := map[string]string{"GITHUB_REPOSITORY": "acme/web", "GITHUB_TOKEN": "ghs_canary0123456789", "GITHUB_API_URL": h.url}
+			c := &Command{
+				Stdout: &out, Stderr: &errs, Getenv: func(name string) string { return env[name] },
+				Now:      func() time.Time { return time.Date(2026, 11, 24, 9, minute, 0, 0, time.UTC) },
+				Terminal: func(io.Writer) (int, bool) { return 0, false },
+			}
+			r := result{code: c.Main(t.Context(), append(args, "--baseline", store)), stdout: out.String(), stderr: errs.String()}
+			r.want(t, code)
+			return r
+		}
+		check := func(want string, distance int) {
+			t.Helper()
+			status, commit, away := baselineOf(t, run(ExitOK, "check", "--format", "json", "web="+sized(1000)))
+			if status != "found" || commit != want || away != distance {
+				t.Errorf("%s: compared with %s %.7s, %d away; want %.7s, %d away", store, status, commit, away, want, distance)
+			}
+		}
+		run(ExitOK, "baseline", "save", "web="+sized(1000), "--commit", h.c[3])
+		check(h.c[3], 2)
+		run(ExitOK, "baseline", "save", "web="+sized(2000))
+		check("", 0)
+		if r := run(ExitOK, "baseline", "show", "web"); strings.Contains(r.stdout, h.c[3]) {
+			t.Errorf("%s: show shows another than check compares with:\n%s", store, r.stdout)
+		}
+		run(ExitOK, "baseline", "show", "web", "--commit", h.c[3][:9]).want(t, ExitOK, h.c[3])
+		run(ExitUnmeasured, "baseline", "show", "web", "--commit", "00000000").want(t, ExitUnmeasured, "begins with 00000000")
+		run(ExitUsage, "baseline", "show", "web", "--commit", "HEAD").want(t, ExitUsage, "no commit id", "baseline show --help")
+		run(ExitUsage, "baseline", "save", "web="+sized(1), "--commit", "HEAD").want(t, ExitUsage, "git rev-parse HEAD", "baseline save --help")
+		run(ExitUsage, "baseline", "show", "web", "--platform", "linux/amd64,linux/arm64").want(t, ExitUsage, "names 2 platforms")
+		run(ExitOK, "baseline", "save", "web="+sized(1000), "--commit", h.c[4])
+		check(h.c[4], 1)
+
+		var doc struct {
+			Baseline  string
+			Baselines []struct{ Image, Platform, Commit, At string }
+		}
+		if err := json.Unmarshal([]byte(run(ExitOK, "baseline", "list", "--format", "json").stdout), &doc); err != nil {
+			t.Fatal(err)
+		}
+		if l := doc.Baselines; doc.Baseline != store || len(l) != 3 || l[0].Commit != h.c[4] || l[1].Commit != "" || l[2].Image != "web" || l[2].Platform != "linux/amd64" || !strings.HasPrefix(l[2].At, "2026-11-24T09:") {
+			t.Errorf("%s: %+v", store, doc)
+		}
+		run(ExitOK, "baseline", "list", "--format", "markdown").want(t, ExitOK, "| `web` | `linux/amd64` | `"+h.c[3]+"` | 2026-11-24T09:")
+	}
+}
+
+// What is stored is read without what builds need.
+func TestBaselinesNeedNoBuild(t *testing.T) {
+	t.Parallel()
+	store := "file:" + filepath.Join(t.TempDir(), "sizes.json")
+	invoke(t, nil, "baseline", "save", "web="+inLayout(t, image(t, layer{"RUN x", map[string]string{"a": "b"}})), "--baseline", store).want(t, ExitOK)
+	config := write(t, filepath.Join(t.TempDir(), "budget.yml"), "version: 1\nbaseline: "+store+"\nimages:\n  web:\n    build: {context: gone, secrets: [\"id=a,env=NOT_SET\"]}\n    limits: {layers: {max: 9}}\n")
+	invoke(t, nil, "baseline", "show", "--config", config).want(t, ExitOK, "web")
+	invoke(t, nil, "baseline", "list", "--config", config).want(t, ExitUsage, "cannot be listed")
+	invoke(t, nil, "baseline", "prune", "--config", config).want(t, ExitUsage, "keeps no history")
+}
+
+func TestBaselineVerbsHaveTheirOwnFlags(t *testing.T) {
+	t.Parallel()
+	for verb, want := range map[string]struct {
+		has, lacks []string
+	}{
+		"save":  {[]string{"--context", "--commit", "--force"}, []string{"--keep", "--format"}},
+		"show":  {[]string{"--commit", "--platform", "--format"}, []string{"--keep", "--force", "--builder"}},
+		"list":  {[]string{"--format", "--registry-password"}, []string{"--keep", "--context", "--commit"}},
+		"prune": {[]string{"--keep"}, []string{"--format", "--context", "--commit"}},
+	} {
+		r := invoke(t, nil, "baseline", verb, "--help")
+		r.want(t, ExitOK, append(want.has, "image-budget baseline "+verb)...)
+		for _, flag := range want.lacks {
+			if strings.Contains(r.stdout, "  "+flag+" ") || strings.Contains(r.stdout, "  "+flag+"\n") {
+				t.Errorf("baseline %s --help lists %s", verb, flag)
+			}
+		}
+	}
+}
+
 func TestTheCommitOfTheLastRelease(t *testing.T) {
 	t.Parallel()
 	h := newHistory(t)

@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -94,24 +96,25 @@ func (c *Command) maySave(spec string, force bool) error {
 }
 
 // keepBaselines lists what a store holds, or forgets what is old.
-func (c *Command) keepBaselines(ctx context.Context, verb string, f *checkFlags, keep int, rest []string) error {
+func (c *Command) keepBaselines(ctx context.Context, verb string, f *baselineFlags, rest []string) error {
+	name := "baseline " + verb
 	if len(rest) > 0 {
-		return usagef("baseline", "'baseline %s' is about all images; leave out %q", verb, rest[0])
+		return usagef(name, "'baseline %s' is about all images; leave out %q", verb, rest[0])
 	}
-	if keep < 1 {
-		return usagef("baseline", "--keep must be at least 1")
+	if *f.keep < 1 {
+		return usagef(name, "--keep must be at least 1")
 	}
 	set := &budgetSet{baseline: *f.baseline}
 	if set.baseline == "" {
 		var err error
-		if set, err = c.loadBudget(f, nil); err != nil {
+		if set, err = c.readBudget(f.checkFlags); err != nil {
 			return err
 		}
 	}
 	if set.baseline == "" || set.baseline == "none" {
-		return usagef("baseline", "no baseline is named: give --baseline branch:NAME, or write it into %s", *f.config)
+		return usagef(name, "no baseline is named: give --baseline branch:NAME, or write it into %s", *f.config)
 	}
-	m, err := c.measurer(f.measureFlags, nil, false)
+	m, err := c.measurer(f.measureFlags, []string{baselineRef(set.baseline)}, false)
 	if err != nil {
 		return err
 	}
@@ -123,9 +126,9 @@ func (c *Command) keepBaselines(ctx context.Context, verb string, f *checkFlags,
 	if verb == "prune" {
 		p, ok := store.(baseline.Pruner)
 		if !ok {
-			return usagef("baseline", "%s keeps no history: there is nothing to prune", set.baseline)
+			return usagef(name, "%s keeps no history: there is nothing to prune", set.baseline)
 		}
-		removed, err := p.Prune(ctx, keep)
+		removed, err := p.Prune(ctx, *f.keep)
 		if err != nil {
 			return c.withPermissions(err)
 		}
@@ -133,33 +136,75 @@ func (c *Command) keepBaselines(ctx context.Context, verb string, f *checkFlags,
 	}
 	l, ok := store.(baseline.Lister)
 	if !ok {
-		return usagef("baseline", "what %s holds cannot be listed; 'image-budget baseline show' shows the baseline of an image", set.baseline)
+		return usagef(name, "what %s holds cannot be listed; 'image-budget baseline show' shows the baseline of an image", set.baseline)
 	}
 	all, err := l.List(ctx)
 	if err != nil {
 		return err
 	}
-	if len(all) == 0 {
-		return c.say("%s holds no baseline", set.baseline)
+	text, err := listed(all, set.baseline, f.format.Format)
+	if err != nil {
+		return err
 	}
-	var out strings.Builder
+	return c.print(text, f.format.Format)
+}
+
+// listedBaseline is a stored baseline as JSON has it.
+type listedBaseline struct {
+	Image    string     `json:"image"`
+	Platform string     `json:"platform"`
+	Commit   string     `json:"commit,omitempty"`
+	At       *time.Time `json:"at,omitempty"`
+}
+
+// listed renders what a store holds.
+func listed(all []baseline.Listed, spec string, format report.Format) ([]byte, error) {
+	if format == report.FormatJSON {
+		out := struct {
+			Baseline  string           `json:"baseline"`
+			Baselines []listedBaseline `json:"baselines"`
+		}{spec, []listedBaseline{}}
+		for _, one := range all {
+			l := listedBaseline{Image: one.Key.Image, Platform: one.Key.Platform, Commit: one.Key.Commit}
+			if !one.At.IsZero() {
+				at := one.At.UTC()
+				l.At = &at
+			}
+			out.Baselines = append(out.Baselines, l)
+		}
+		text, err := json.MarshalIndent(out, "", "  ")
+		return append(text, '\n'), err
+	}
+	var out bytes.Buffer
+	markdown := format == report.FormatMarkdown
+	if len(all) == 0 {
+		text := escape.Line(spec)
+		if markdown {
+			text = escape.CodeProse(spec, 200)
+		}
+		fmt.Fprintf(&out, "%s holds no baseline\n", text)
+		return out.Bytes(), nil
+	}
 	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "IMAGE\tPLATFORM\tCOMMIT\tSAVED")
+	if markdown {
+		fmt.Fprint(&out, "| Image | Platform | Commit | Saved |\n| :-- | :-- | :-- | :-- |\n")
+	} else {
+		fmt.Fprintln(table, "IMAGE\tPLATFORM\tCOMMIT\tSAVED")
+	}
 	for _, one := range all {
 		at := ""
 		if !one.At.IsZero() {
 			at = one.At.UTC().Format(time.RFC3339)
 		}
-		commit := one.Key.Commit
-		if commit == "" {
-			commit = "-"
+		commit := cmp.Or(one.Key.Commit, "-")
+		if markdown {
+			fmt.Fprintf(&out, "| %s | %s | %s | %s |\n", escape.CodeN(one.Key.Image, 200), escape.CodeN(one.Key.Platform, 60), escape.CodeN(commit, 64), at)
+			continue
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", escape.Line(one.Key.Image), escape.Line(one.Key.Platform), escape.Line(commit), at)
 	}
-	if err := table.Flush(); err != nil {
-		return err
-	}
-	return c.print([]byte(out.String()), report.FormatTerminal)
+	err := table.Flush()
+	return out.Bytes(), err
 }
 
 // withPermissions prints the permissions that an error asks for.

@@ -272,7 +272,7 @@ func TestSavingWhereOneMayNot(t *testing.T) {
 	store := "registry:" + s.host + "/size"
 	invoke(t, nil, "baseline", "save", "--baseline", store, "web="+ref).want(t, ExitUnmeasured, "web: saving the baseline: ", "packages: write")
 	invoke(t, nil, "check", "--baseline", store, "web="+ref).want(t, ExitOK, "no baseline")
-	invoke(t, nil, "baseline", "show", "--baseline", store, "web="+ref).want(t, ExitUnmeasured, "has no baseline")
+	invoke(t, nil, "baseline", "show", "--baseline", store, "web="+ref).want(t, ExitUnmeasured, "holds no baseline")
 	invoke(t, nil, "check", "--baseline", "registry:BAD/name", "web="+ref).want(t, ExitUsage, "not HOST/PATH")
 }
 

@@ -92,7 +92,7 @@ func (b *branch) Load(ctx context.Context, key Key) (*Found, error) {
 	}
 	tree, err := b.recent(ctx)
 	if err != nil {
-		return nil, b.failed("reading", err)
+		return nil, err
 	}
 	dir, err := b.find(ctx, tree, &key)
 	if err != nil {
@@ -100,7 +100,7 @@ func (b *branch) Load(ctx context.Context, key Key) (*Found, error) {
 	}
 	h, err := tree.history(ctx, dir)
 	if err != nil {
-		return nil, b.failed("reading", err)
+		return nil, err
 	}
 	f, distance, err := b.pick(ctx, h, key)
 	if err != nil {
@@ -124,7 +124,7 @@ func (b *branch) find(ctx context.Context, tree *gitTree, key *Key) (string, err
 	}
 	images, err := tree.dirs(ctx, root)
 	if err != nil {
-		return "", b.failed("reading", err)
+		return "", err
 	}
 	if !slices.Contains(images, key.Image) {
 		if len(images) == 0 {
@@ -138,7 +138,7 @@ func (b *branch) find(ctx context.Context, tree *gitTree, key *Key) (string, err
 	platforms, err := tree.dirs(ctx, path.Join(root, escapeName(key.Image)))
 	switch {
 	case err != nil:
-		return "", b.failed("reading", err)
+		return "", err
 	case slices.Contains(platforms, key.Platform):
 	case key.Platform == "" && len(platforms) == 1:
 		key.Platform = platforms[0]
@@ -275,17 +275,17 @@ func (b *branch) LoadLayer(ctx context.Context, diffID string) ([]byte, error) {
 func (b *branch) List(ctx context.Context) ([]Listed, error) {
 	tree, err := b.refresh(ctx)
 	if err != nil {
-		return nil, b.failed("listing", err)
+		return nil, err
 	}
 	keys, err := tree.keys(ctx)
 	if err != nil {
-		return nil, b.failed("listing", err)
+		return nil, err
 	}
 	var all []Listed
 	for _, key := range keys {
 		h, err := tree.history(ctx, keyDir(key))
 		if err != nil {
-			return nil, b.failed("listing", err)
+			return nil, err
 		}
 		for _, f := range h.saved {
 			key.Commit = f.commit
@@ -301,7 +301,7 @@ func (b *branch) client() (*github.Client, error) {
 	if b.api == nil {
 		api, err := b.opt.GitHub()
 		if err != nil {
-			return nil, fmt.Errorf("the baseline branch:%s is on GitHub: %w", b.name, err)
+			return nil, &noGitHubError{err}
 		}
 		b.api = api
 	}
@@ -353,7 +353,17 @@ func (b *branch) refresh(ctx context.Context) (*gitTree, error) {
 	return tree, nil
 }
 
+// noGitHubError says what is missing to ask GitHub. Whoever asked names the
+// baseline, and there was no request that could have failed.
+type noGitHubError struct{ err error }
+
+func (e *noGitHubError) Error() string { return "it is on GitHub, and " + e.err.Error() }
+func (e *noGitHubError) Unwrap() error { return e.err }
+
 func (b *branch) failed(doing string, err error) error {
+	if missing := (*noGitHubError)(nil); errors.As(err, &missing) {
+		return err
+	}
 	return fmt.Errorf("%s the baselines on the branch %s: %w", doing, b.name, err)
 }
 

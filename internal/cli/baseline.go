@@ -268,7 +268,7 @@ func (c *Command) showBaselines(ctx context.Context, m *measurer, set *budgetSet
 			return fmt.Errorf("%s: %w; 'image-budget baseline save' makes one", img.ID, err)
 		}
 		if err != nil {
-			return fmt.Errorf("loading the baseline of %s: %w", img.ID, err)
+			return fmt.Errorf("%s: loading the baseline %s: %w", img.ID, set.baseline, err)
 		}
 		rep.Images = append(rep.Images, imageOf(found.Image))
 		if found.Meta.Commit != "" {

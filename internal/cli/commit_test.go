@@ -296,8 +296,8 @@ func TestBaselinesOnABranch(t *testing.T) {
 	h.Answer(slices.Repeat([]githubtest.Reply{{Method: "GET", Path: "/git/commits/", Status: 404, Body: `{"message":"Not Found"}`}}, 1)...)
 	h.Answer(slices.Repeat([]githubtest.Reply{{Method: "GET", Path: "/git/ref/", Status: 401, Body: `{"message":"Bad credentials"}`}}, 1)...)
 	check(pr, old).want(t, ExitUnmeasured, "Bad credentials", "not-comparable")
-	invoke(t, map[string]string{}, "check", "--config", config).want(t, ExitUnmeasured, "GITHUB_REPOSITORY is not set")
-	invoke(t, map[string]string{"GITHUB_REPOSITORY": "acme/web"}, "check", "--config", config).want(t, ExitUnmeasured, "no GitHub token")
+	invoke(t, map[string]string{}, "check", "--config", config).want(t, ExitUnmeasured, "loading the baseline branch:sizes: it is on GitHub, and GITHUB_REPOSITORY is not set")
+	invoke(t, map[string]string{"GITHUB_REPOSITORY": "acme/web"}, "check", "--config", config).want(t, ExitUnmeasured, "there is no GitHub token to read acme/web with")
 }
 
 // What is saved at a terminal has no commit: the tree may differ from any. It is

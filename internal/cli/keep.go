@@ -140,7 +140,7 @@ func (c *Command) keepBaselines(ctx context.Context, verb string, f *baselineFla
 	}
 	all, err := l.List(ctx)
 	if err != nil {
-		return err
+		return fmt.Errorf("listing %s: %w", set.baseline, err)
 	}
 	text, err := listed(all, set.baseline, f.format.Format)
 	if err != nil {

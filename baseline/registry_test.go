@@ -524,6 +524,45 @@ func TestRegistryWithoutACommit(t *testing.T) {
 }
 
 // An index that another version made is replaced, where tags may be changed.
+// Of two jobs that measure the same commit the later one counts, and one that
+// fails half-way leaves what the other saved.
+func TestRegistrySavesACommitTwice(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	save := func(size footprint.Bytes) error {
+		return in(t, s.host, "a").Save(t.Context(), []baseline.Entry{baselinetest.Entry("web", baselinetest.Commit(1), size, "base")})
+	}
+	check := func(want footprint.Bytes) {
+		t.Helper()
+		found, err := in(t, s.host, "a").Load(t.Context(), baselinetest.Entry("web", baselinetest.Commit(1), 0).Key)
+		if err != nil || found.Image.Metrics.Final != want {
+			t.Errorf("%+v, %v; want the baseline of %d bytes", found, err, want)
+		}
+	}
+	if err := save(1000); err != nil {
+		t.Fatal(err)
+	}
+	check(1000)
+	for _, part := range []string{"/blobs/uploads", "/manifests/web."} {
+		s.answers(func(w http.ResponseWriter, r *http.Request, _ int) bool {
+			refused := (r.Method == http.MethodPost || r.Method == http.MethodPut) && strings.Contains(r.URL.Path, part)
+			if refused {
+				w.WriteHeader(http.StatusForbidden)
+			}
+			return refused
+		})
+		if err := save(2000); err == nil {
+			t.Errorf("%s was refused, and the baseline saved", part)
+		}
+		s.answers(nil)
+		check(1000)
+	}
+	if err := save(2000); err != nil {
+		t.Fatal(err)
+	}
+	check(2000)
+}
+
 func TestRegistryReplacesStaleIndexes(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t)

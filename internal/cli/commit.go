@@ -191,7 +191,7 @@ func (c *Command) repository(token string) (*github.Client, error) {
 		return nil, errors.New("GITHUB_REPOSITORY is not set: outside a workflow, set it to OWNER/NAME, and GITHUB_TOKEN to a token that may read it")
 	}
 	if token == "" {
-		return nil, fmt.Errorf("there is no GitHub token to read %s with: set GITHUB_TOKEN, in a workflow github-token: ${{ github.token }}", c.runner.Repository)
+		return nil, fmt.Errorf("there is no GitHub token to read the commits and baselines of %s with: set GITHUB_TOKEN, in a workflow github-token: ${{ github.token }}", c.runner.Repository)
 	}
 	client, err := c.gitHub(token)
 	if err != nil {

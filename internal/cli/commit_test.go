@@ -297,7 +297,7 @@ func TestBaselinesOnABranch(t *testing.T) {
 	h.Answer(slices.Repeat([]githubtest.Reply{{Method: "GET", Path: "/git/ref/", Status: 401, Body: `{"message":"Bad credentials"}`}}, 1)...)
 	check(pr, old).want(t, ExitUnmeasured, "Bad credentials", "not-comparable")
 	invoke(t, map[string]string{}, "check", "--config", config).want(t, ExitUnmeasured, "loading the baseline branch:sizes: it is on GitHub, and GITHUB_REPOSITORY is not set")
-	invoke(t, map[string]string{"GITHUB_REPOSITORY": "acme/web"}, "check", "--config", config).want(t, ExitUnmeasured, "there is no GitHub token to read acme/web with")
+	invoke(t, map[string]string{"GITHUB_REPOSITORY": "acme/web"}, "check", "--config", config).want(t, ExitUnmeasured, "there is no GitHub token to read the commits and baselines of acme/web with")
 }
 
 // What is saved at a terminal has no commit: the tree may differ from any. It is
@@ -372,7 +372,9 @@ func TestBaselinesNeedNoBuild(t *testing.T) {
 	invoke(t, nil, "baseline", "save", "web="+inLayout(t, image(t, layer{"RUN x", map[string]string{"a": "b"}})), "--baseline", store).want(t, ExitOK)
 	config := write(t, filepath.Join(t.TempDir(), "budget.yml"), "version: 1\nbaseline: "+store+"\nimages:\n  web:\n    build: {context: gone, secrets: [\"id=a,env=NOT_SET\"]}\n    limits: {layers: {max: 9}}\n")
 	invoke(t, nil, "baseline", "show", "--config", config).want(t, ExitOK, "web")
-	invoke(t, nil, "baseline", "list", "--config", config).want(t, ExitUsage, "cannot be listed")
+	invoke(t, nil, "baseline", "list", "--config", config).want(t, ExitUsage, "cannot be listed", "baseline list --help")
+	two := write(t, filepath.Join(t.TempDir(), "budget.yml"), "version: 1\nbaseline: "+store+"\nimages:\n  web: {image: a}\n  api: {image: b}\n")
+	invoke(t, nil, "baseline", "show", "nope", "--config", two).want(t, ExitUsage, "'image-budget baseline show --help'")
 	invoke(t, nil, "baseline", "prune", "--config", config).want(t, ExitUsage, "keeps no history")
 }
 

@@ -277,7 +277,7 @@ func baselineWords(b Baseline, q, say quote) string {
 	case strings.HasPrefix(b.From, "file:") && b.Reason != "":
 		return words + "; " + save
 	case strings.HasPrefix(b.From, "branch:") || strings.HasPrefix(b.From, "registry:"):
-		return words + "; the next push to a branch that is tracked saves one"
+		return words + "; a push to a tracked branch saves one, and so does " + q("image-budget baseline save")
 	case b.From == "" && b.Reason != "" || b.From != "" && !strings.HasPrefix(b.From, "file:"):
 		return words
 	}

@@ -35,7 +35,7 @@ func TestNoBaselineIsSaidOnce(t *testing.T) {
 		{"file:a.json", `no baseline: a.json has no "web", only "api"`, `no baseline: a.json has no "web", only "api"; save one with image-budget baseline save`},
 		{"file:a.json", "no baseline: a.json holds no baseline", "a.json holds no baseline; save one with image-budget baseline save"},
 		{"file:a.json", "no baseline: ", "no baseline; save one with image-budget baseline save"},
-		{"branch:sizes", "no baseline: the branch sizes does not exist yet", "no baseline: the branch sizes does not exist yet; the next push to a branch that is tracked saves one"},
+		{"branch:sizes", "no baseline: the branch sizes does not exist yet", "no baseline: the branch sizes does not exist yet; a push to a tracked branch saves one, and so does image-budget baseline save"},
 		{"image:web:main", "no baseline: no baseline: web:main is not there", "no baseline: web:main is not there"},
 		{"image:web:main", `measuring the baseline "web:main": no baseline: opening web:main: image not found`, "no baseline: opening web:main: image not found"},
 		{"image:web:main", "", "no baseline yet"},

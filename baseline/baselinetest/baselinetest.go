@@ -57,7 +57,7 @@ func save(t *testing.T, s baseline.Store, key baseline.Key, size footprint.Bytes
 	t.Helper()
 	meta := footprint.Meta{Tool: "image-budget test", Commit: key.Commit}
 	if err := s.Save(t.Context(), []baseline.Entry{{Key: key, Image: Image(key.Image, key.Platform, size), Meta: meta}}); err != nil {
-		t.Fatalf("saving %q: %v", key, err)
+		t.Fatalf("saving %+v: %v", key, err)
 	}
 }
 
@@ -65,17 +65,17 @@ func check(t *testing.T, s baseline.Store, key baseline.Key, size footprint.Byte
 	t.Helper()
 	found, err := s.Load(t.Context(), key)
 	if err != nil {
-		t.Errorf("loading %q: %v", key, err)
+		t.Errorf("loading %+v: %v", key, err)
 		return
 	}
 	if key.Platform == "" {
 		key.Platform = found.Image.Platform
 	}
 	if diff := cmp.Diff(Image(key.Image, key.Platform, size), found.Image); diff != "" {
-		t.Errorf("loading %q: %s", key, diff)
+		t.Errorf("loading %+v: %s", key, diff)
 	}
 	if found.Meta.Tool != "image-budget test" {
-		t.Errorf("loading %q: the tool is %q", key, found.Meta.Tool)
+		t.Errorf("loading %+v: the tool is %q", key, found.Meta.Tool)
 	}
 }
 
@@ -144,7 +144,7 @@ func hostileKeys(t *testing.T, open func() baseline.Store) {
 		{Image: "web", Platform: "x linux/amd64"}, {Image: "web", Platform: ""},
 	} {
 		if err := open().Save(t.Context(), []baseline.Entry{{Key: key, Image: Image("", "linux/amd64", 1), Meta: footprint.Meta{}}}); err == nil {
-			t.Errorf("%q was saved, but could be mistaken for another key", key)
+			t.Errorf("%+v was saved, but could be mistaken for another key", key)
 		}
 	}
 }
@@ -325,7 +325,7 @@ func (h History) listAndPrune(t *testing.T) {
 				out = append(out, one.Key.Commit)
 			}
 			if i > 0 && list[i-1].Key.Image > one.Key.Image {
-				t.Errorf("the list is not sorted: %q before %q", list[i-1].Key, one.Key)
+				t.Errorf("the list is not sorted: %+v before %+v", list[i-1].Key, one.Key)
 			}
 		}
 		return out

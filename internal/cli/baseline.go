@@ -229,7 +229,7 @@ func (c *Command) saveBaselines(ctx context.Context, m *measurer, set *budgetSet
 		if e.Image.Metrics.Has&footprint.HasCompressed == 0 {
 			figure, size = "unpacked", e.Image.Metrics.Unpacked
 		}
-		if err := c.say("saved %s (%s) to %s: %s %s in %d layers", e.Key.Image, e.Key.Platform, set.baseline, size, figure, len(e.Image.Layers)); err != nil {
+		if err := c.say("saved %s (%s) to %s: %s %s in %s", e.Key.Image, e.Key.Platform, set.baseline, size, figure, plural(len(e.Image.Layers), "layer")); err != nil {
 			return err
 		}
 	}

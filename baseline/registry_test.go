@@ -8,7 +8,6 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -21,6 +20,7 @@ import (
 	"github.com/org/image-budget/baseline"
 	"github.com/org/image-budget/baseline/baselinetest"
 	"github.com/org/image-budget/footprint"
+	"github.com/org/image-budget/internal/bench"
 	"github.com/org/image-budget/source"
 )
 
@@ -106,13 +106,7 @@ func TestRegistry(t *testing.T) {
 // realRegistry is that of the test bench, and a repository that is empty.
 func realRegistry(t *testing.T) (host, repository string) {
 	t.Helper()
-	host = os.Getenv("IMAGE_BUDGET_TEST_REGISTRY")
-	if host == "" {
-		if os.Getenv("IMAGE_BUDGET_REQUIRE_ENGINES") != "" {
-			t.Fatal("IMAGE_BUDGET_TEST_REGISTRY is not set, and this run must not skip")
-		}
-		t.Skip("needs the test bench: start it with .ci/run, which sets IMAGE_BUDGET_TEST_REGISTRY")
-	}
+	host = bench.Setting(t, "IMAGE_BUDGET_TEST_REGISTRY")
 	return host, fmt.Sprintf("ib/baseline/%s-%d", strings.ToLower(strings.Trim(regexp.MustCompile(`[^A-Za-z]+`).ReplaceAllString(t.Name(), "-"), "-")), time.Now().UnixNano())
 }
 

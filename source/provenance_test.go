@@ -15,6 +15,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/moby/moby/client"
+
+	"github.com/org/image-budget/internal/bench"
 )
 
 const builtImages = "../testdata/provenance"
@@ -328,13 +330,7 @@ func TestProvenanceOfEngines(t *testing.T) {
 // engines whose store keeps one. See TestRealEngines.
 func TestProvenanceOfRealEngines(t *testing.T) {
 	t.Parallel()
-	hosts := os.Getenv("IMAGE_BUDGET_TEST_ENGINES")
-	if hosts == "" {
-		if os.Getenv("IMAGE_BUDGET_REQUIRE_ENGINES") != "" {
-			t.Fatal("IMAGE_BUDGET_TEST_ENGINES is not set, and this run must not skip")
-		}
-		t.Skip("no engine: set IMAGE_BUDGET_TEST_ENGINES to their addresses, as in unix:///a.sock,unix:///b.sock; each must hold ib/mixed:1")
-	}
+	hosts := bench.Setting(t, "IMAGE_BUDGET_TEST_ENGINES") // each of them holds ib/mixed:1
 	statement := []byte(`{"predicateType":"https://slsa.dev/provenance/v1","predicate":{"buildDefinition":{}}}`)
 	const tag = "ib/attested:test"
 	for _, host := range strings.Split(hosts, ",") {

@@ -50,7 +50,15 @@ type branch struct {
 	// asked counts the questions where the branch is, and known is the number
 	// of the newest whose answer counts: answers may overtake each other.
 	asked, known int
+	// down is why the branch could not be read, at downAt.
+	down   error
+	downAt time.Time
 }
+
+// outage is how long a branch that could not be read is not asked for again by
+// those who load from it. Asking takes minutes, and there may be hundreds of
+// images.
+const outage = 10 * time.Minute
 
 // recent is how old what was seen of the branch may be to load from it: one
 // run loads for all its images at once.
@@ -315,12 +323,21 @@ func (b *branch) recent(ctx context.Context) (*gitTree, error) {
 		return nil, err
 	}
 	b.mu.Lock()
-	tree, seen := b.tree, b.seen
+	tree, seen, down, downAt := b.tree, b.seen, b.down, b.downAt
 	b.mu.Unlock()
-	if tree != nil && api.Now().Sub(seen) < recent {
+	switch {
+	case tree != nil && api.Now().Sub(seen) < recent:
 		return tree, nil
+	case down != nil && api.Now().Sub(downAt) < outage:
+		return nil, down
 	}
-	return b.refresh(ctx)
+	tree, err = b.refresh(ctx)
+	if ctx.Err() == nil {
+		b.mu.Lock()
+		b.down, b.downAt = err, api.Now()
+		b.mu.Unlock()
+	}
+	return tree, err
 }
 
 // refresh asks where the branch is now. What is known of its files stays known

@@ -773,3 +773,31 @@ func TestBranchLayersAreBounded(t *testing.T) {
 		}
 	}
 }
+
+// TestBranchThatIsDown is asked for again after a while, and not for each image
+// of a run.
+func TestBranchThatIsDown(t *testing.T) {
+	t.Parallel()
+	r := newRepository(t, 1)
+	r.save(t, webAt(r.commits[0]), 1)
+	clk := r.later()
+	s, err := baseline.Open("branch:image-budget", r.optionsAt(t, clk))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Answer(githubtest.Reply{Method: http.MethodGet, Path: "/git/ref/", Status: 401, Body: `{"message":"Bad credentials"}`})
+	_, first := s.Load(t.Context(), webAt(r.commits[0]))
+	r.Requests() // begins anew
+	if _, err := s.Load(t.Context(), webAt(r.commits[0])); first == nil || err == nil || err.Error() != first.Error() {
+		t.Errorf("%v, then %v", first, err)
+	}
+	if more := r.Requests(); len(more) != 0 {
+		t.Errorf("asked again: %q", more)
+	}
+	if err := clk.wait(t.Context(), 11*time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Load(t.Context(), webAt(r.commits[0])); err != nil {
+		t.Errorf("it is there again: %v", err)
+	}
+}

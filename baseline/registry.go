@@ -68,6 +68,8 @@ type registry struct {
 	// listed are the tags as they were when they were first needed: one run
 	// compares with one state of the repository. A Save forgets them.
 	listed *listing
+	// unlisted is why they could not be listed.
+	unlisted error
 	// layers are the blobs that manifests read so far name, by diffID.
 	layers map[string]source.Blob
 }
@@ -106,11 +108,16 @@ type listing struct {
 func (r *registry) list(ctx context.Context) (*listing, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.listed != nil {
-		return r.listed, nil
+	if r.listed != nil || r.unlisted != nil {
+		return r.listed, r.unlisted
 	}
 	tags, err := r.repo.Tags(ctx)
 	if err != nil && !errors.Is(err, source.ErrNotFound) {
+		if ctx.Err() == nil {
+			// It was tried for a minute. Each of hundreds of images would wait
+			// for as long, one after the other.
+			r.unlisted = err
+		}
 		return nil, err
 	}
 	l := &listing{layers: map[string]bool{}}
@@ -128,7 +135,7 @@ func (r *registry) list(ctx context.Context) (*listing, error) {
 func (r *registry) forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.listed = nil
+	r.listed, r.unlisted = nil, nil
 }
 
 // Load finds the baseline of the key's commit, else of its nearest ancestor that
@@ -496,6 +503,9 @@ func (r *registry) save(ctx context.Context, entries []Entry, snapshots [][]byte
 	indexes := r.indexes(entries)
 	l := &listing{}
 	if len(indexes) > 0 {
+		r.mu.Lock()
+		r.unlisted = nil // it may answer again by now
+		r.mu.Unlock()
 		var err error
 		if l, err = r.list(ctx); err != nil {
 			return err

@@ -655,3 +655,29 @@ func TestRegistryLayersAreTheirOwn(t *testing.T) {
 		t.Errorf("%q, %v", data, err)
 	}
 }
+
+// TestRegistryThatIsDown is asked until it is given up, and not once more for
+// each image of a run.
+func TestRegistryThatIsDown(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	s.answers(func(w http.ResponseWriter, r *http.Request, _ int) bool {
+		if !strings.HasSuffix(r.URL.Path, "/tags/list") {
+			return false
+		}
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return true
+	})
+	store := in(t, s.host, "down")
+	_, first := store.Load(t.Context(), baseline.Key{Image: "web", Platform: "linux/amd64"})
+	asked := len(s.requests())
+	for i := range 5 {
+		_, err := store.Load(t.Context(), baseline.Key{Image: fmt.Sprint("api", i), Platform: "linux/amd64"})
+		if err == nil || errors.Is(err, baseline.ErrNotFound) || err.Error() != first.Error() {
+			t.Errorf("%v, then %v", first, err)
+		}
+	}
+	if more := len(s.requests()); asked == 0 || more != asked {
+		t.Errorf("%d requests, then %d", asked, more)
+	}
+}

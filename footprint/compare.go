@@ -171,14 +171,23 @@ func changedPackages(old, new []Package) []PackageChange {
 		is, ok := after[name]
 		switch {
 		case !ok:
-			out = append(out, PackageChange{name.ecosystem, name.name, Removed, was.text(), "", -was.bytes})
+			out = append(out, PackageChange{
+				Ecosystem: name.ecosystem, Name: name.name, Change: Removed,
+				From: was.text(), Bytes: -was.bytes, Layer: -1, Through: was.through, Dev: was.dev,
+			})
 		case was.bytes != is.bytes || was.text() != is.text():
-			out = append(out, PackageChange{name.ecosystem, name.name, Changed, was.text(), is.text(), is.bytes - was.bytes})
+			out = append(out, PackageChange{
+				Ecosystem: name.ecosystem, Name: name.name, Change: Changed,
+				From: was.text(), To: is.text(), Bytes: is.bytes - was.bytes, Layer: is.layer, Through: is.through, Dev: is.dev,
+			})
 		}
 	}
 	for name, is := range after {
 		if _, ok := before[name]; !ok {
-			out = append(out, PackageChange{name.ecosystem, name.name, Added, "", is.text(), is.bytes})
+			out = append(out, PackageChange{
+				Ecosystem: name.ecosystem, Name: name.name, Change: Added,
+				To: is.text(), Bytes: is.bytes, Layer: is.layer, Through: is.through, Dev: is.dev,
+			})
 		}
 	}
 	slices.SortFunc(out, func(a, b PackageChange) int {
@@ -194,6 +203,11 @@ type packageName struct{ ecosystem, name string }
 type installed struct {
 	versions []string
 	bytes    Bytes
+	// The rest is that of the heaviest of them.
+	heaviest Bytes
+	layer    int
+	through  string
+	dev      bool
 }
 
 func (i installed) text() string {
@@ -208,6 +222,9 @@ func byName(packages []Package) map[packageName]installed {
 		i := out[name]
 		i.versions = append(i.versions, p.Version)
 		i.bytes += p.Bytes
+		if len(i.versions) == 1 || p.Bytes > i.heaviest {
+			i.heaviest, i.layer, i.through, i.dev = p.Bytes, p.Layer, p.Through, p.Dev
+		}
 		out[name] = i
 	}
 	return out

@@ -19,8 +19,12 @@ type Delta struct {
 	// Layers pairs the layers of both, in order of the new image, removed
 	// ones where they were.
 	Layers []LayerChange
-	// Packages are those that changed, heaviest change first.
+	// Packages are those that changed, heaviest change first; empty where the
+	// packages of one of the images are not known.
 	Packages []PackageChange
+	// Moves are files and directories that have the same content at another
+	// path, heaviest first, at most [MaxMoves]. They are in no other list.
+	Moves []Move
 	// Paths are those that changed, heaviest change first. They add up, over
 	// all of them, to the change of Final; small ones are summed in an entry
 	// of their directory.
@@ -136,6 +140,27 @@ type PackageChange struct {
 	To   string `json:"to,omitempty"`
 	// Bytes is the change of its size, new less old.
 	Bytes Bytes `json:"bytes"`
+	// Layer is the index, in the new image, of the layer that brought most of
+	// it, -1 where it is gone.
+	Layer int `json:"layer"`
+	// Through and Dev are those of [Package], in the image that has it.
+	Through string `json:"through,omitempty"`
+	Dev     bool   `json:"dev,omitempty"`
+}
+
+// MaxMoves bounds [Delta.Moves].
+const MaxMoves = 100
+
+// Move is content that stands at another path than before.
+type Move struct {
+	// From is the path in the old image, To that in the new one.
+	From string `json:"from"`
+	To   string `json:"to"`
+	// Dir is set where a whole directory moved.
+	Dir bool `json:"dir"`
+	// Bytes and Files are those that moved.
+	Bytes Bytes `json:"bytes"`
+	Files int   `json:"files"`
 }
 
 // PathChange is a file or directory that came, went or changed its size.
@@ -160,6 +185,9 @@ type PathChange struct {
 	Layer int `json:"layer"`
 }
 
+// MaxCausePackages bounds [Cause.Packages].
+const MaxCausePackages = 3
+
 // Cause is one line of "what grew".
 type Cause struct {
 	// Bytes is the growth, more than 0.
@@ -180,6 +208,13 @@ type Cause struct {
 	// Layer is the index, in the new image, of the layer to look at, -1 if
 	// unknown; for waste it is the one that hid the bytes.
 	Layer int
+	// Packages are the changed packages that are the cause, heaviest first, at
+	// most [MaxCausePackages]; of one ecosystem and layer. More counts the others
+	// that are in Bytes, too.
+	Packages []PackageChange
+	More     int
+	// CopyOf is another path that has the same content, "" if there is none.
+	CopyOf string
 	// Mostly is set where other layers brought a smaller part of the bytes, and
 	// it is not known how much.
 	Mostly bool

@@ -43,8 +43,26 @@ type Image struct {
 	Own *Metrics
 	// Layers are the layers with content, base first.
 	Layers []Layer
-	// Packages are the installed packages found, heaviest first.
+	// Packages are the installed packages found, heaviest first; nil where nobody
+	// looked for them.
 	Packages []Package
+	// Rest is what belongs to no package, nil where Packages is. Packages and
+	// Rest add up to Metrics.Final.
+	Rest *Rest
+	// Contents sums by kind what a container seldom needs, heaviest first. A
+	// file counts in one kind at most, and in any package all the same.
+	Contents []Content
+	// Duplicates are the heaviest of the files and directories that exist more
+	// than once, at most [MaxDuplicates]; DuplicateBytes is what all of them
+	// hold beyond their first copy.
+	Duplicates     []Duplicate
+	DuplicateBytes Bytes
+	// Surface is what an intruder would find to work with, nil where no layer
+	// was read.
+	Surface *Surface
+	// Skipped are the files that could not be looked into, in path order; what
+	// they may describe counts as unowned.
+	Skipped []Skipped
 	// Dirs is the directory roll-up of the final filesystem, sorted by path:
 	// every file is counted in the deepest listed directory above it, so the
 	// bytes add up to Metrics.Final. Empty when no file was read.
@@ -132,19 +150,6 @@ type Origin struct {
 	Exact bool `json:"exact"`
 }
 
-// Package is one installed package.
-type Package struct {
-	// Ecosystem is where it comes from, such as npm or dpkg; Name and Version
-	// are as it is called there.
-	Ecosystem string `json:"ecosystem"`
-	Name      string `json:"name"`
-	Version   string `json:"version"`
-	// Bytes is what its files hold in the final filesystem.
-	Bytes Bytes `json:"bytes"`
-	// Layer is the index of the layer that brought most of it.
-	Layer int `json:"layer"`
-}
-
 // Kind is the type of a file.
 type Kind uint8
 
@@ -172,6 +177,11 @@ type File struct {
 	Layer int
 	// Mode are the permission bits, setuid, setgid and sticky included.
 	Mode uint16
+	// Owner is whom the file belongs to; all names of one file have one owner.
+	Owner Owner
+	// Debug and Symbols are the bytes of debug sections and of symbol tables in
+	// it that nothing needs at run time. Like Size, one name carries them.
+	Debug, Symbols Bytes
 }
 
 // Dir is one directory of a roll-up.

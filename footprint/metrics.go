@@ -9,7 +9,7 @@ import (
 // Metric names one of the figures that a budget can limit.
 type Metric string
 
-// The metrics. All are bytes but the last two, which are counts.
+// The metrics. All are bytes but the last four, which are counts.
 const (
 	// Compressed is what a cold pull transfers.
 	Compressed Metric = "compressed"
@@ -26,15 +26,21 @@ const (
 	// FileCount counts the names of regular files in the final filesystem,
 	// every hard link being a name.
 	FileCount Metric = "files"
+	// Executables counts those of them that anyone may execute.
+	Executables Metric = "executables"
+	// Setuid counts those of them with the setuid or setgid bit.
+	Setuid Metric = "setuid"
 )
 
 // AllMetrics lists the metrics in the order in which reports show them.
 func AllMetrics() []Metric {
-	return []Metric{Compressed, Unpacked, Final, Wasted, Update, LayerCount, FileCount}
+	return []Metric{Compressed, Unpacked, Final, Wasted, Update, LayerCount, FileCount, Executables, Setuid}
 }
 
 // IsCount tells whether the metric counts things and is not a size.
-func (m Metric) IsCount() bool { return m == LayerCount || m == FileCount }
+func (m Metric) IsCount() bool {
+	return m == LayerCount || m == FileCount || m == Executables || m == Setuid
+}
 
 // Has is the set of figures that were measured.
 type Has uint8
@@ -47,6 +53,8 @@ const (
 	HasFiles
 	// HasUpdate says that Update is known.
 	HasUpdate
+	// HasModes says that Executables and Setuid are known.
+	HasModes
 )
 
 // Metrics are the figures of a set of layers. A figure that is not in Has was
@@ -70,6 +78,9 @@ type Metrics struct {
 	// Files counts the names of regular files in the final filesystem,
 	// HasFiles.
 	Files int
+	// Executables and Setuid count those of the names that have such
+	// permissions, HasModes.
+	Executables, Setuid int
 	// Has says which of the figures were measured.
 	Has Has
 }
@@ -92,20 +103,26 @@ func (m Metrics) Value(name Metric) (int64, bool) {
 		return int64(m.Layers), true
 	case FileCount:
 		return int64(m.Files), files
+	case Executables:
+		return int64(m.Executables), m.Has&HasModes != 0
+	case Setuid:
+		return int64(m.Setuid), m.Has&HasModes != 0
 	}
 	return 0, false
 }
 
 func (m Metrics) add(o Metrics) Metrics {
 	return Metrics{
-		Compressed: m.Compressed + o.Compressed,
-		Unpacked:   m.Unpacked + o.Unpacked,
-		Final:      m.Final + o.Final,
-		Wasted:     m.Wasted + o.Wasted,
-		Update:     m.Update + o.Update,
-		Layers:     m.Layers + o.Layers,
-		Files:      m.Files + o.Files,
-		Has:        m.Has & o.Has,
+		Compressed:  m.Compressed + o.Compressed,
+		Unpacked:    m.Unpacked + o.Unpacked,
+		Final:       m.Final + o.Final,
+		Wasted:      m.Wasted + o.Wasted,
+		Update:      m.Update + o.Update,
+		Layers:      m.Layers + o.Layers,
+		Files:       m.Files + o.Files,
+		Executables: m.Executables + o.Executables,
+		Setuid:      m.Setuid + o.Setuid,
+		Has:         m.Has & o.Has,
 	}
 }
 
@@ -130,6 +147,8 @@ type metricsJSON struct {
 	Update              *Bytes `json:"update"`
 	Layers              int    `json:"layers"`
 	Files               *int   `json:"files"`
+	Executables         *int   `json:"executables"`
+	Setuid              *int   `json:"setuid"`
 }
 
 // MarshalJSON writes every figure by its metric name; null is "not measured".
@@ -144,6 +163,9 @@ func (m Metrics) MarshalJSON() ([]byte, error) {
 	}
 	if m.Has&HasUpdate != 0 {
 		out.Update = &m.Update
+	}
+	if m.Has&HasModes != 0 {
+		out.Executables, out.Setuid = &m.Executables, &m.Setuid
 	}
 	return json.Marshal(out)
 }
@@ -163,8 +185,13 @@ func (m *Metrics) UnmarshalJSON(data []byte) error {
 			return fmt.Errorf("a size of %d bytes", *p)
 		}
 	}
-	if in.Layers < 0 || in.Files != nil && *in.Files < 0 {
-		return fmt.Errorf("a negative count")
+	for _, n := range []*int{&in.Layers, in.Files, in.Executables, in.Setuid} {
+		if n != nil && *n < 0 {
+			return fmt.Errorf("a negative count")
+		}
+	}
+	if in.Executables != nil && in.Setuid != nil {
+		m.Executables, m.Setuid, m.Has = *in.Executables, *in.Setuid, m.Has|HasModes
 	}
 	if in.Compressed != nil {
 		m.Compressed, m.CompressedEstimated, m.Has = *in.Compressed, in.CompressedEstimated, m.Has|HasCompressed

@@ -406,7 +406,7 @@ func (s *snapshot) details(img *Image, check *checker) {
 		layer("packages", p.Layer)
 		sum += check.size("packages", p.Bytes)
 		check.size("packages", sum)
-		img.Packages = append(img.Packages, Package{string(p.Ecosystem), string(p.Name), string(p.Version), p.Bytes, p.Layer})
+		img.Packages = append(img.Packages, Package{Ecosystem: string(p.Ecosystem), Name: string(p.Name), Version: string(p.Version), Bytes: p.Bytes, Layer: p.Layer})
 	}
 	for _, p := range s.Paths {
 		check.count("paths", p.Files)

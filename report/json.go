@@ -220,6 +220,11 @@ type causeJSON struct {
 	Fate   footprint.Fate   `json:"fate"`
 	Change footprint.Change `json:"change"`
 	Layer  int              `json:"layer"`
+	// Packages are the heaviest packages that are the cause, More counts the
+	// others; CopyOf is another path with the same content.
+	Packages []footprint.PackageChange `json:"packages,omitempty"`
+	More     int                       `json:"more,omitempty"`
+	CopyOf   string                    `json:"copy_of,omitempty"`
 	// Mostly is set where other layers brought a smaller part of the bytes.
 	Mostly bool `json:"mostly,omitempty"`
 }

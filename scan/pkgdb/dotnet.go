@@ -1,0 +1,3 @@
+package pkgdb
+
+func dotnetReaders() []reader { return nil }

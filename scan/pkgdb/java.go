@@ -1,0 +1,3 @@
+package pkgdb
+
+func javaReaders() []reader { return nil }

@@ -1,0 +1,3 @@
+package pkgdb
+
+func pythonReaders() []reader { return nil }

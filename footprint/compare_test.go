@@ -146,7 +146,7 @@ func random(r *rand.Rand) *Image {
 		img.Base, img.Own = &Base{Metrics: base}, &own
 	}
 	for i := range r.IntN(4) {
-		img.Packages = append(img.Packages, Package{"npm", fmt.Sprint("p", r.IntN(4)), fmt.Sprint(i), Bytes(r.IntN(3000)), r.IntN(len(layers))})
+		img.Packages = append(img.Packages, Package{Ecosystem: "npm", Name: fmt.Sprint("p", r.IntN(4)), Version: fmt.Sprint(i), Bytes: Bytes(r.IntN(3000)), Layer: r.IntN(len(layers))})
 	}
 	return img
 }
@@ -401,7 +401,7 @@ func TestParts(t *testing.T) {
 		m := Metrics{Unpacked: base + wasted, Final: base, Wasted: wasted, Layers: 1, Files: 1, Compressed: 1, Has: img.Metrics.Has}
 		o := Metrics{Unpacked: final - base, Final: final - base, Layers: 1, Files: 1, Compressed: 1, Has: img.Metrics.Has}
 		img.Base, img.Own = &Base{Metrics: m}, &o
-		img.Packages = []Package{{"dpkg", "libc6", "1", baseOwn, 0}, {"npm", "express", "4", own, 1}}
+		img.Packages = []Package{{Ecosystem: "dpkg", Name: "libc6", Version: "1", Bytes: baseOwn, Layer: 0}, {Ecosystem: "npm", Name: "express", Version: "4", Bytes: own, Layer: 1}}
 		return img
 	}
 	old, new := image(1000, 50, 700, 100, 500), image(1600, 20, 900, 250, 600)
@@ -423,11 +423,11 @@ func TestParts(t *testing.T) {
 
 func TestPackages(t *testing.T) {
 	t.Parallel()
-	old := []Package{{"npm", "a", "1", 100, 0}, {"npm", "b", "1", 50, 0}, {"npm", "b", "2", 60, 0}, {"npm", "c", "1", 70, 0}, {"dpkg", "a", "1", 5, 0}, {"npm", "same", "1", 9, 0}}
-	new := []Package{{"npm", "a", "2", 300, 0}, {"npm", "b", "2", 60, 0}, {"npm", "d", "1", 80, 0}, {"dpkg", "a", "2", 5, 0}, {"npm", "same", "1", 9, 1}}
+	old := []Package{{Ecosystem: "npm", Name: "a", Version: "1", Bytes: 100, Layer: 0}, {Ecosystem: "npm", Name: "b", Version: "1", Bytes: 50, Layer: 0}, {Ecosystem: "npm", Name: "b", Version: "2", Bytes: 60, Layer: 0}, {Ecosystem: "npm", Name: "c", Version: "1", Bytes: 70, Layer: 0}, {Ecosystem: "dpkg", Name: "a", Version: "1", Bytes: 5, Layer: 0}, {Ecosystem: "npm", Name: "same", Version: "1", Bytes: 9, Layer: 0}}
+	new := []Package{{Ecosystem: "npm", Name: "a", Version: "2", Bytes: 300, Layer: 0}, {Ecosystem: "npm", Name: "b", Version: "2", Bytes: 60, Layer: 0}, {Ecosystem: "npm", Name: "d", Version: "1", Bytes: 80, Layer: 0}, {Ecosystem: "dpkg", Name: "a", Version: "2", Bytes: 5, Layer: 0}, {Ecosystem: "npm", Name: "same", Version: "1", Bytes: 9, Layer: 1}}
 	want := []PackageChange{
-		{"npm", "a", Changed, "1", "2", 200}, {"npm", "d", Added, "", "1", 80}, {"npm", "c", Removed, "1", "", -70},
-		{"npm", "b", Changed, "1, 2", "2", -50}, {"dpkg", "a", Changed, "1", "2", 0},
+		{Ecosystem: "npm", Name: "a", Change: Changed, From: "1", To: "2", Bytes: 200, Layer: 0}, {Ecosystem: "npm", Name: "d", Change: Added, From: "", To: "1", Bytes: 80, Layer: 0}, {Ecosystem: "npm", Name: "c", Change: Removed, From: "1", To: "", Bytes: -70, Layer: -1},
+		{Ecosystem: "npm", Name: "b", Change: Changed, From: "1, 2", To: "2", Bytes: -50, Layer: 0}, {Ecosystem: "dpkg", Name: "a", Change: Changed, From: "1", To: "2", Bytes: 0, Layer: 0},
 	}
 	if diff := gocmp.Diff(want, changedPackages(old, new)); diff != "" {
 		t.Error(diff)

@@ -3,6 +3,7 @@ package footprint
 import (
 	"encoding/json"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -29,7 +30,7 @@ func TestMetricsJSON(t *testing.T) {
 		if err := json.Unmarshal(data, &back); err != nil || back != m {
 			t.Errorf("%s: read as %+v, %v", data, back, err)
 		}
-		if unknown := strings.Count(string(data), "null"); has == 0 && unknown != 6 {
+		if unknown := strings.Count(string(data), "null"); has == 0 && unknown != 8 {
 			t.Errorf("%s: %d figures are null", data, unknown)
 		}
 	}
@@ -54,8 +55,8 @@ func TestMetricsJSON(t *testing.T) {
 
 func TestMetricsValue(t *testing.T) {
 	t.Parallel()
-	m := Metrics{Compressed: 1, Unpacked: 5, Final: 3, Wasted: 2, Update: 4, Layers: 6, Files: 7, Has: HasCompressed | HasFiles | HasUpdate}
-	want := map[Metric]int64{Compressed: 1, Unpacked: 5, Final: 3, Wasted: 2, Update: 4, LayerCount: 6, FileCount: 7}
+	m := Metrics{Compressed: 1, Unpacked: 5, Final: 3, Wasted: 2, Update: 4, Layers: 6, Files: 7, Executables: 8, Setuid: 9, Has: HasCompressed | HasFiles | HasUpdate | HasModes}
+	want := map[Metric]int64{Compressed: 1, Unpacked: 5, Final: 3, Wasted: 2, Update: 4, LayerCount: 6, FileCount: 7, Executables: 8, Setuid: 9}
 	for _, name := range AllMetrics() {
 		if got, ok := m.Value(name); !ok || got != want[name] {
 			t.Errorf("%s: got %d, %v", name, got, ok)
@@ -63,7 +64,7 @@ func TestMetricsValue(t *testing.T) {
 		if _, ok := (Metrics{}).Value(name); ok != (name == LayerCount) {
 			t.Errorf("%s: without anything measured it is known: %v", name, ok)
 		}
-		if name.IsCount() != (name == LayerCount || name == FileCount) {
+		if name.IsCount() != slices.Contains([]Metric{LayerCount, FileCount, Executables, Setuid}, name) {
 			t.Errorf("%s: a count: %v", name, name.IsCount())
 		}
 	}

@@ -43,7 +43,9 @@ func full() *Image {
 		Final: img.Metrics.Final - base.Final, Wasted: 12, Layers: 2, Files: 3, Has: base.Has,
 	}
 	img.Base, img.Own = &Base{FoundBy: "annotation", Reference: "node:20", Digest: "sha256:b", Metrics: base}, &own
-	img.Packages = []Package{{"npm", "express", "4.19.2", 39_000, 1}, {"dpkg", "l\x00", "1:2~\u202e", 1, 0}}
+	img.Packages = []Package{
+		{Ecosystem: "npm", Name: "express", Version: "4.19.2", Bytes: 39_000, Layer: 1}, {Ecosystem: "dpkg", Name: "l\x00", Version: "1:2~\u202e", Bytes: 1},
+	}
 	img.Paths = []PathSize{{Pattern: "/app/**", Bytes: 40_008, Files: 3, Examples: []string{"/app/a.js", "/app/caf\xe9/\u202egpj"}}}
 	return img
 }
@@ -131,7 +133,7 @@ func TestSnapshotRefuses(t *testing.T) {
 		"negative size":      {swap(`"bytes": 40000`, `"bytes": -40000`), "-40000"},
 		"absurd size":        {swap(`"bytes": 40000`, `"bytes": 9000000000000000000`), "a size of 9000000000000000000 bytes"},
 		"huge number":        {swap(`"bytes": 40000`, `"bytes": 1e999`), edited},
-		"negative files":     {swap(`"files": 1}`, `"files": -1}`), "negative count"},
+		"negative files":     {swap(`"layers": 1,`, `"layers": -1,`), "negative count"},
 		"negative dir files": {swap(`"bytes": 40000, "files": 1`, `"bytes": 40000, "files": -1`), "count -1 files"},
 		"negative metric":    {swap(`"wasted": 17`, `"wasted": -17`), edited},
 		"final edited":       {swap(`"final": 41008`, `"final": 41009`), "does not add up"},

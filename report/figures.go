@@ -32,7 +32,12 @@ func (img *Image) figures(all bool) []figure {
 	for _, own := range []bool{false, true} {
 		for _, metric := range footprint.AllMetrics() {
 			f := img.figure(own, metric)
+			// The attack surface has a line of its own.
+			surface := metric == footprint.Executables || metric == footprint.Setuid
 			changed := f.compared && f.now != f.was
+			if surface && len(f.checks) == 0 {
+				continue
+			}
 			if len(f.checks) > 0 || !own && (changed || all && f.known || metric == img.sizeMetric()) {
 				out = append(out, f)
 			}

@@ -153,7 +153,9 @@ func (m *markdown) inspected() section {
 		row := func(name string, metrics *footprint.Metrics) {
 			cells := []string{name, m.platformCell(img)}
 			for _, metric := range footprint.AllMetrics() {
-				if metric != footprint.Update {
+				switch metric {
+				case footprint.Update, footprint.Executables, footprint.Setuid: // no size, and a line of their own
+				default:
 					cells = append(cells, cmp.Or(metricText(metrics, metric), "–"))
 				}
 			}

@@ -229,7 +229,7 @@ func TestPathsOfAnOpenRollUp(t *testing.T) {
 	t.Parallel()
 	layers := []Layer{layer("FROM", 1)}
 	old := stored(t, built(layers, []File{file("/a/b/c/x", 100, 0), file("/y", 1, 0)}))
-	old.Dirs = []Dir{{"/a/b/c", 101, 2}}
+	old.Dirs = []Dir{{Path: "/a/b/c", Bytes: 101, Files: 2}}
 	new := built(layers, []File{file("/a/b/c/x", 150, 0), file("/a/z", 7, 0)})
 	d := compared(t, old, new)
 	want := []string{"+49 /a/b/c/ (101→150, 1 files) changed 0", "+7 /a/ (0→7, 1 files) changed 0"}

@@ -140,6 +140,8 @@ type PackageChange struct {
 	To   string `json:"to,omitempty"`
 	// Bytes is the change of its size, new less old.
 	Bytes Bytes `json:"bytes"`
+	// Strippable is the change of [Package.Strippable].
+	Strippable Bytes `json:"strippable,omitempty"`
 	// Layer is the index, in the new image, of the layer that brought most of
 	// it, -1 where it is gone.
 	Layer int `json:"layer"`
@@ -213,6 +215,9 @@ type Cause struct {
 	// that are in Bytes, too.
 	Packages []PackageChange
 	More     int
+	// Strippable is how much of Bytes are debug sections and symbol tables, 0
+	// where they are not what grew.
+	Strippable Bytes
 	// CopyOf is another path that has the same content, "" if there is none.
 	CopyOf string
 	// Mostly is set where other layers brought a smaller part of the bytes, and

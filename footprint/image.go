@@ -191,6 +191,8 @@ type Dir struct {
 	// Bytes and Files are those of the regular files that are counted in it.
 	Bytes Bytes `json:"bytes"`
 	Files int   `json:"files"`
+	// Owned is the part of Bytes that belongs to packages.
+	Owned Bytes `json:"owned,omitempty"`
 }
 
 // PathSize is the sum over all files whose path matches a pattern.
@@ -282,12 +284,20 @@ func (img *Image) Verify() error {
 }
 
 func (img *Image) verifyDetail() error {
-	var dirs, dead Bytes
+	var dirs, dead, owned Bytes
 	for _, d := range img.Dirs {
 		dirs += d.Bytes
 	}
 	for _, d := range img.Dead {
 		dead += d.Bytes
+	}
+	if img.Packages != nil && img.Rest != nil {
+		for _, p := range img.Packages {
+			owned += p.Bytes
+		}
+		if owned+img.Rest.Sum() != img.Metrics.Final {
+			return fmt.Errorf("internal error: packages add up to %d bytes and the rest to %d, final is %d", owned, img.Rest.Sum(), img.Metrics.Final)
+		}
 	}
 	if len(img.Dirs) > 0 && dirs != img.Metrics.Final {
 		return fmt.Errorf("internal error: directories add up to %d bytes, final is %d", dirs, img.Metrics.Final)

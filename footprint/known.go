@@ -3,45 +3,56 @@ package footprint
 import "strings"
 
 // known are the directories that everyone knows by a name. A path without a
-// leading slash is that of a directory below any other; * is any one name.
-var known = []struct{ label, path string }{
-	{"npm cache", ".npm/_cacache"},
-	{"yarn cache", ".cache/yarn"},
-	{"yarn cache", ".yarn/cache"},
-	{"yarn cache", ".yarn/berry/cache"},
-	{"pnpm store", ".pnpm-store"},
-	{"pnpm store", ".local/share/pnpm/store"},
-	{"pnpm cache", ".cache/pnpm"},
-	{"pip cache", ".cache/pip"},
-	{"uv cache", ".cache/uv"},
-	{"poetry cache", ".cache/pypoetry"},
-	{"apt lists", "/var/lib/apt/lists"},
-	{"apt cache", "/var/cache/apt"},
-	{"apk cache", "/var/cache/apk"},
-	{"apk cache", "/etc/apk/cache"},
-	{"yum cache", "/var/cache/yum"},
-	{"dnf cache", "/var/cache/dnf"},
-	{"dnf cache", "/var/cache/libdnf5"},
-	{"git history", ".git"},
-	{"Go build cache", ".cache/go-build"},
-	{"Go module cache", "go/pkg/mod"},
-	{"Cargo registry", ".cargo/registry"},
-	{"Cargo registry", "cargo/registry"},
-	{"Cargo git checkouts", ".cargo/git"},
-	{"Cargo git checkouts", "cargo/git"},
-	{"Maven repository", ".m2/repository"},
-	{"Gradle cache", ".gradle/caches"},
-	{"Composer cache", ".composer/cache"},
-	{"Composer cache", ".cache/composer"},
-	{"gem cache", "gems/*/cache"},
-	{"gem cache", "bundle/cache"},
-	{"gem cache", "bundle/ruby/*/cache"},
-	{"Node packages", "node_modules"},
-	{"Python bytecode", "__pycache__"},
-	{"translations", "/usr/share/locale"},
-	{"documentation", "/usr/share/doc"},
-	{"manual pages", "/usr/share/man"},
-	{"info pages", "/usr/share/info"},
+// leading slash is that of a directory below any other; * is any one name. The
+// kind is that of all that is in them.
+var known = []struct {
+	label, path string
+	kind        ContentKind
+}{
+	{"npm cache", ".npm/_cacache", PackageCaches},
+	{"yarn cache", ".cache/yarn", PackageCaches},
+	{"yarn cache", ".yarn/cache", PackageCaches},
+	{"yarn cache", ".yarn/berry/cache", PackageCaches},
+	{"pnpm store", ".pnpm-store", PackageCaches},
+	{"pnpm store", ".local/share/pnpm/store", PackageCaches},
+	{"pnpm cache", ".cache/pnpm", PackageCaches},
+	{"pip cache", ".cache/pip", PackageCaches},
+	{"uv cache", ".cache/uv", PackageCaches},
+	{"poetry cache", ".cache/pypoetry", PackageCaches},
+	{"apt lists", "/var/lib/apt/lists", PackageCaches},
+	{"apt cache", "/var/cache/apt", PackageCaches},
+	{"apk cache", "/var/cache/apk", PackageCaches},
+	{"apk cache", "/etc/apk/cache", PackageCaches},
+	{"yum cache", "/var/cache/yum", PackageCaches},
+	{"dnf cache", "/var/cache/dnf", PackageCaches},
+	{"dnf cache", "/var/cache/libdnf5", PackageCaches},
+	{"git history", ".git", VersionControl},
+	{"Go build cache", ".cache/go-build", PackageCaches},
+	{"Go module cache", "go/pkg/mod", PackageCaches},
+	{"Cargo registry", ".cargo/registry", PackageCaches},
+	{"Cargo registry", "cargo/registry", PackageCaches},
+	{"Cargo git checkouts", ".cargo/git", PackageCaches},
+	{"Cargo git checkouts", "cargo/git", PackageCaches},
+	{"Maven repository", ".m2/repository", PackageCaches},
+	{"Gradle cache", ".gradle/caches", PackageCaches},
+	{"Composer cache", ".composer/cache", PackageCaches},
+	{"Composer cache", ".cache/composer", PackageCaches},
+	{"gem cache", "gems/*/cache", PackageCaches},
+	{"gem cache", "bundle/cache", PackageCaches},
+	{"gem cache", "bundle/ruby/*/cache", PackageCaches},
+	{"Node packages", "node_modules", ""},
+	{"Python bytecode", "__pycache__", ""},
+	{"translations", "/usr/share/locale", Locales},
+	{"documentation", "/usr/share/doc", Documentation},
+	{"manual pages", "/usr/share/man", Documentation},
+	{"info pages", "/usr/share/info", Documentation},
+	{"documentation", "/usr/local/share/doc", Documentation},
+	{"manual pages", "/usr/local/share/man", Documentation},
+	{"language definitions", "/usr/share/i18n", Locales},
+	{"language definitions", "/usr/lib/locale", Locales},
+	{"debug symbols", "/usr/lib/debug", DebugInfo},
+	{"Mercurial history", ".hg", VersionControl},
+	{"Subversion history", ".svn", VersionControl},
 }
 
 // label names a well-known directory, and is "" for any other path.
@@ -49,6 +60,16 @@ func label(path string) string {
 	for _, k := range known {
 		if endsWith(path, k.path) {
 			return k.label
+		}
+	}
+	return ""
+}
+
+// kindOf is the kind of all that is in a well-known directory, "" of another.
+func kindOf(dir string) ContentKind {
+	for i := range known {
+		if known[i].kind != "" && endsWith(dir, known[i].path) {
+			return known[i].kind
 		}
 	}
 	return ""

@@ -14,6 +14,8 @@ type Package struct {
 	// Files counts the regular files that belong to it as a whole; a library
 	// linked into a program has none.
 	Files int `json:"files"`
+	// Strippable is how much of its files debug sections and symbol tables are.
+	Strippable Bytes `json:"strippable,omitempty"`
 	// Layer is the index of the layer that brought most of it.
 	Layer int `json:"layer"`
 	// Path is the directory or file that holds its heaviest copy, "" for a
@@ -57,6 +59,9 @@ type Rest struct {
 
 // Sum adds the rest up.
 func (r Rest) Sum() Bytes { return r.Base + r.Application + r.Unowned }
+
+// MaxSkipped bounds [Image.Skipped].
+const MaxSkipped = 100
 
 // Skipped is a file that could not be looked into.
 type Skipped struct {

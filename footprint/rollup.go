@@ -24,6 +24,10 @@ func RollUp(files iter.Seq[File], maxDirs int) (dirs []Dir, floor Bytes) {
 			r.add(f)
 		}
 	}
+	return r.finish()
+}
+
+func (r *roller) finish() (dirs []Dir, floor Bytes) {
 	r.closeAbove("")
 	r.prune()
 	slices.SortFunc(r.dirs, func(a, b Dir) int { return comparePaths(a.Path, b.Path) })
@@ -48,6 +52,9 @@ func (r *roller) add(f File) {
 	top := &r.open[len(r.open)-1]
 	top.Bytes += f.Size
 	top.Files++
+	if _, owned := f.Owner.Package(); owned {
+		top.Owned += f.Size
+	}
 }
 
 func (r *roller) top() string {
@@ -69,6 +76,7 @@ func (r *roller) closeAbove(path string) {
 		if last > 0 {
 			r.open[last-1].Bytes += closed.Bytes
 			r.open[last-1].Files += closed.Files
+			r.open[last-1].Owned += closed.Owned
 		}
 		r.dirs = append(r.dirs, closed)
 		if len(r.dirs) >= 4*r.limit {
@@ -102,6 +110,7 @@ func leaveToDeepest(dirs []Dir) {
 			parent := &dirs[above[len(above)-1]]
 			parent.Bytes -= dirs[i].Bytes
 			parent.Files -= dirs[i].Files
+			parent.Owned -= dirs[i].Owned
 		}
 		above = append(above, i)
 	}

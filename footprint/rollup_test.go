@@ -80,12 +80,12 @@ func TestRollUp(t *testing.T) {
 		{Path: "/a", Kind: Directory}, file("/a/x", 5, 0), {Path: "/a-b", Kind: Directory}, file("/a-b/y", 3, 0), file("/b", 1, 0),
 	})
 	dirs, floor := RollUp(files, MaxDirs)
-	want := []Dir{{"/", 1, 1}, {"/a", 5, 1}, {"/a-b", 3, 1}}
+	want := []Dir{{Path: "/", Bytes: 1, Files: 1}, {Path: "/a", Bytes: 5, Files: 1}, {Path: "/a-b", Bytes: 3, Files: 1}}
 	if diff := gocmp.Diff(want, dirs); diff != "" || floor != 0 {
 		t.Errorf("floor %d: %s", floor, diff)
 	}
 	dirs, floor = RollUp(files, 2)
-	want = []Dir{{"/", 4, 2}, {"/a", 5, 1}}
+	want = []Dir{{Path: "/", Bytes: 4, Files: 2}, {Path: "/a", Bytes: 5, Files: 1}}
 	if diff := gocmp.Diff(want, dirs); diff != "" || floor != 4 {
 		t.Errorf("floor %d: %s", floor, diff)
 	}

@@ -52,6 +52,9 @@ type snapshot struct {
 	Own          *Metrics       `json:"own"`
 	Layers       []snapshotLay  `json:"layers"`
 	Packages     []snapshotPkg  `json:"packages"`
+	Rest         *Rest          `json:"rest"`
+	Contents     []snapshotKind `json:"contents"`
+	Surface      *snapshotSurf  `json:"surface"`
 	DirFloor     Bytes          `json:"dir_floor"`
 	Dirs         []snapshotDir  `json:"dirs"`
 	Paths        []snapshotPath `json:"paths"`
@@ -93,13 +96,39 @@ type snapshotPkg struct {
 	Name      text  `json:"name"`
 	Version   text  `json:"version"`
 	Bytes     Bytes `json:"bytes"`
+	Own       Bytes `json:"own"`
+	Files     int   `json:"files"`
+	Strip     Bytes `json:"strippable,omitempty"`
 	Layer     int   `json:"layer"`
+	Path      text  `json:"path,omitempty"`
+	Through   text  `json:"through,omitempty"`
+	Dev       bool  `json:"dev,omitempty"`
 }
+
+type snapshotKind struct {
+	Kind     ContentKind `json:"kind"`
+	Bytes    Bytes       `json:"bytes"`
+	Own      Bytes       `json:"own"`
+	Files    int         `json:"files"`
+	Heaviest text        `json:"heaviest"`
+}
+
+type snapshotSurf struct {
+	Setuid          []text `json:"setuid"`
+	Shells          []text `json:"shells"`
+	PackageManagers []text `json:"package_managers"`
+	Compilers       []text `json:"compilers"`
+}
+
+// maxStoredPackages bounds the inventory of a snapshot; a larger one is left
+// out as a whole, as if nobody had looked.
+const maxStoredPackages = 20_000
 
 type snapshotDir struct {
 	Path  text  `json:"path"`
 	Bytes Bytes `json:"bytes"`
 	Files int   `json:"files"`
+	Owned Bytes `json:"owned,omitempty"`
 }
 
 type snapshotPath struct {
@@ -180,11 +209,22 @@ func storedForm(img *Image, meta Meta) *snapshot {
 	for _, l := range img.Layers {
 		s.Layers = append(s.Layers, storedLayer(l))
 	}
-	for _, p := range img.Packages {
-		s.Packages = append(s.Packages, snapshotPkg{text(p.Ecosystem), text(p.Name), text(p.Version), p.Bytes, p.Layer})
+	if img.Packages != nil && len(img.Packages) <= maxStoredPackages {
+		s.Packages, s.Rest = []snapshotPkg{}, img.Rest
+		for _, p := range img.Packages {
+			s.Packages = append(s.Packages, snapshotPkg{
+				text(p.Ecosystem), text(p.Name), text(p.Version), p.Bytes, p.Own, p.Files, p.Strippable, p.Layer, text(p.Path), text(p.Through), p.Dev,
+			})
+		}
+	}
+	for _, c := range img.Contents {
+		s.Contents = append(s.Contents, snapshotKind{c.Kind, c.Bytes, c.Own, c.Files, text(c.Heaviest)})
+	}
+	if u := img.Surface; u != nil {
+		s.Surface = &snapshotSurf{texts(u.Setuid), texts(u.Shells), texts(u.PackageManagers), texts(u.Compilers)}
 	}
 	for _, d := range img.Dirs {
-		s.Dirs = append(s.Dirs, snapshotDir{text(d.Path), d.Bytes, d.Files})
+		s.Dirs = append(s.Dirs, snapshotDir{text(d.Path), d.Bytes, d.Files, d.Owned})
 	}
 	for _, p := range img.Paths {
 		stored := snapshotPath{Pattern: text(p.Pattern), Bytes: p.Bytes, Files: p.Files}
@@ -384,7 +424,10 @@ func (s *snapshot) details(img *Image, check *checker) {
 		check.count("dirs", d.Files)
 		sum += check.size("dirs", d.Bytes)
 		check.size("dirs", sum)
-		img.Dirs = append(img.Dirs, Dir{string(d.Path), d.Bytes, d.Files})
+		if check.size("dirs", d.Owned) > d.Bytes {
+			check.fail("packages own %d bytes of %d in %q", d.Owned, d.Bytes, clip(string(d.Path)))
+		}
+		img.Dirs = append(img.Dirs, Dir{string(d.Path), d.Bytes, d.Files, d.Owned})
 	}
 	if len(s.Dirs) == 0 && img.Metrics.Final != 0 {
 		check.fail("no directory is listed")
@@ -401,13 +444,7 @@ func (s *snapshot) details(img *Image, check *checker) {
 		check.size("dead", sum)
 		img.Dead = append(img.Dead, Dead{d.In, d.By, d.Fate, d.Bytes, d.Files, string(d.Under)})
 	}
-	sum = 0
-	for _, p := range s.Packages {
-		layer("packages", p.Layer)
-		sum += check.size("packages", p.Bytes)
-		check.size("packages", sum)
-		img.Packages = append(img.Packages, Package{Ecosystem: string(p.Ecosystem), Name: string(p.Name), Version: string(p.Version), Bytes: p.Bytes, Layer: p.Layer})
-	}
+	s.inventory(img, check, layer)
 	for _, p := range s.Paths {
 		check.count("paths", p.Files)
 		out := PathSize{Pattern: string(p.Pattern), Bytes: check.size("paths", p.Bytes), Files: p.Files}
@@ -415,6 +452,42 @@ func (s *snapshot) details(img *Image, check *checker) {
 			out.Examples = append(out.Examples, string(e))
 		}
 		img.Paths = append(img.Paths, out)
+	}
+}
+
+// inventory reads the packages and what goes with them.
+func (s *snapshot) inventory(img *Image, check *checker, layer func(what string, i int)) {
+	var sum Bytes
+	if s.Packages != nil {
+		img.Packages = []Package{}
+	}
+	for _, p := range s.Packages {
+		layer("packages", p.Layer)
+		sum += check.size("packages", p.Bytes)
+		check.size("packages", sum)
+		check.count("packages", p.Files)
+		if check.size("packages", p.Own) > p.Bytes || check.size("packages", p.Strip) > maxSize {
+			check.fail("a package has %d bytes, %d of them above the base", p.Bytes, p.Own)
+		}
+		img.Packages = append(img.Packages, Package{
+			Ecosystem: string(p.Ecosystem), Name: string(p.Name), Version: string(p.Version), Bytes: p.Bytes, Own: p.Own, Files: p.Files,
+			Strippable: p.Strip, Layer: p.Layer, Path: string(p.Path), Through: string(p.Through), Dev: p.Dev,
+		})
+	}
+	if r := s.Rest; r != nil {
+		check.size("rest", check.size("rest", r.Base)+check.size("rest", r.Application)+check.size("rest", r.Unowned))
+		img.Rest = r
+	}
+	for _, c := range s.Contents {
+		check.size("contents", c.Bytes)
+		check.count("contents", c.Files)
+		if check.size("contents", c.Own) > c.Bytes {
+			check.fail("contents of %d bytes, %d of them above the base", c.Bytes, c.Own)
+		}
+		img.Contents = append(img.Contents, Content{c.Kind, c.Bytes, c.Own, c.Files, string(c.Heaviest)})
+	}
+	if u := s.Surface; u != nil {
+		img.Surface = &Surface{plain(u.Setuid), plain(u.Shells), plain(u.PackageManagers), plain(u.Compilers)}
 	}
 }
 

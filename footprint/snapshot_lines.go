@@ -35,6 +35,10 @@ func writeField(out *bytes.Buffer, v reflect.Value) error {
 	if v.Kind() != reflect.Slice {
 		return writeLine(out, v.Interface())
 	}
+	if v.IsNil() && v.Type().Elem() == reflect.TypeFor[snapshotPkg]() {
+		out.WriteString("null") // nobody looked
+		return nil
+	}
 	if v.Len() == 0 {
 		out.WriteString("[]")
 		return nil
@@ -83,6 +87,22 @@ func writeLine(out *bytes.Buffer, v any) error {
 // no UTF-8 have no place in JSON: then it is {"quoted": "/caf\\xe9"}, in the
 // syntax of Go.
 type text string
+
+func texts(list []string) []text {
+	out := make([]text, len(list))
+	for i, s := range list {
+		out[i] = text(s)
+	}
+	return out
+}
+
+func plain(list []text) []string {
+	var out []string
+	for _, t := range list {
+		out = append(out, string(t))
+	}
+	return out
+}
 
 type quotedText struct {
 	Quoted string `json:"quoted"`

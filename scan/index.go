@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/org/image-budget/footprint"
+	"github.com/org/image-budget/scan/pkgdb"
 )
 
 // Index is everything learnt from one layer, in the order of its tar, packed
@@ -28,7 +30,21 @@ type Index struct {
 	// asked for when the layer was read.
 	estimate footprint.Bytes
 	last     []byte
+	// facts are what the contents of some files tell, in the order of the
+	// records; factBytes is what they take together.
+	facts     []fileFacts
+	factBytes int
 }
+
+// fileFacts are the [pkgdb.Facts] of one record, in stored form.
+type fileFacts struct {
+	record int
+	facts  []byte
+}
+
+// maxFacts bounds the facts of one layer in bytes. A layer that tells more has
+// a hundred times the packages of the largest images known.
+const maxFacts = 256 << 20
 
 // entryKind is what an entry of a layer does when the layer is applied.
 type entryKind uint8
@@ -47,7 +63,8 @@ const (
 	lastKind = opaque
 )
 
-// entry is one decoded record. path and link have no leading slash.
+// entry is one decoded record. path has no leading slash, and neither has the
+// link of a hard link; that of a symbolic link is as the tar has it.
 type entry struct {
 	kind entryKind
 	path []byte
@@ -55,6 +72,8 @@ type entry struct {
 	hash uint64
 	mode uint16
 	link []byte
+	// record counts from 0 in the layer.
+	record int
 	// shared is how many leading bytes path has in common with the entry
 	// before it.
 	shared int
@@ -82,7 +101,7 @@ func (x *Index) add(e entry) {
 		x.unpacked += footprint.Bytes(e.size)
 	case addDirectory, addOther:
 		b = binary.AppendUvarint(b, uint64(e.mode))
-	case addHardLink:
+	case addHardLink, addSymlink:
 		b = binary.AppendUvarint(b, uint64(len(e.link)))
 		b = append(b, e.link...)
 	}
@@ -94,6 +113,20 @@ func (x *Index) add(e entry) {
 	x.entries++
 }
 
+// tell stores what the content of the last added file tells.
+func (x *Index) tell(f pkgdb.Facts) {
+	f.Bound()
+	if f.Empty() {
+		return
+	}
+	facts := f.Append(nil)
+	if x.factBytes+len(facts) > maxFacts {
+		facts = (&pkgdb.Facts{Skipped: "the layer describes too many packages"}).Append(nil)
+	}
+	x.facts = append(x.facts, fileFacts{x.entries - 1, facts})
+	x.factBytes += len(facts)
+}
+
 // errIndex says that stored records are not ours, or damaged.
 var errIndex = errors.New("malformed layer index")
 
@@ -103,8 +136,8 @@ func (x *Index) all() iter.Seq2[entry, error] {
 	return func(yield func(entry, error) bool) {
 		var path []byte
 		d := decoder{b: x.records}
-		for len(d.b) > 0 {
-			e := entry{kind: entryKind(d.byte())}
+		for record := 0; len(d.b) > 0; record++ {
+			e := entry{kind: entryKind(d.byte()), record: record}
 			e.shared = int(d.uvarint(uint64(len(path))))
 			suffix := d.bytes(d.uvarint(maxPath))
 			path = append(path[:e.shared], suffix...)
@@ -118,9 +151,9 @@ func (x *Index) all() iter.Seq2[entry, error] {
 				}
 			case addDirectory, addOther:
 				e.mode = uint16(d.uvarint(1<<16 - 1))
-			case addHardLink:
+			case addHardLink, addSymlink:
 				e.link = d.bytes(d.uvarint(maxPath))
-			case addSymlink, whiteout, opaque:
+			case whiteout, opaque:
 			default:
 				d.bad = true
 			}
@@ -185,9 +218,9 @@ func (d *decoder) uint64() uint64 {
 }
 
 // A stored index is: magic, a checksum of what follows, the diffID it
-// describes, the method of its estimate, the counts, and the records,
+// describes, the method of its estimate, the counts, and the records and facts,
 // compressed. Another method makes the whole index foreign.
-const indexMagic = "image-budget layer index 1\n"
+const indexMagic = "image-budget layer index 2\n"
 
 // maxIndex bounds the unpacked records of a stored index, far above what
 // MaxFiles entries need.
@@ -210,9 +243,40 @@ func (x *Index) marshal(diffID string) ([]byte, error) {
 	body = append(body, EstimateMethod...)
 	body = binary.AppendUvarint(body, uint64(x.entries))
 	body = binary.AppendVarint(body, int64(x.estimate))
-	body = enc.EncodeAll(x.records, body)
+	body = binary.AppendUvarint(body, uint64(len(x.records)))
+	body = enc.EncodeAll(x.appendFacts(slices.Clone(x.records)), body)
 	out := binary.LittleEndian.AppendUint64([]byte(indexMagic), xxhash.Sum64(body))
 	return append(out, body...), nil
+}
+
+// appendFacts writes the facts, each behind the distance of its record to the
+// one before and its own length.
+func (x *Index) appendFacts(b []byte) []byte {
+	last := 0
+	for _, f := range x.facts {
+		b = binary.AppendUvarint(b, uint64(f.record-last))
+		b = binary.AppendUvarint(b, uint64(len(f.facts)))
+		b = append(b, f.facts...)
+		last = f.record
+	}
+	return b
+}
+
+// readFacts reads what appendFacts wrote, and checks all of it but whether the
+// records are files: facts of anything else are never looked at.
+func (x *Index) readFacts(b []byte) error {
+	d := decoder{b: b}
+	last := 0
+	for len(d.b) > 0 {
+		last += int(d.uvarint(uint64(x.entries)))
+		facts := d.bytes(d.uvarint(maxFacts))
+		if _, err := pkgdb.DecodeFacts(facts); d.bad || err != nil || len(x.facts) > 0 && x.facts[len(x.facts)-1].record >= last {
+			return errIndex
+		}
+		x.facts = append(x.facts, fileFacts{last, facts})
+		x.factBytes += len(facts)
+	}
+	return nil
 }
 
 // unmarshalIndex reads a stored index and checks every record of it, so that
@@ -233,16 +297,18 @@ func unmarshalIndex(diffID string, data []byte, most indexBounds) (*Index, error
 	if d.bad || n <= 0 || estimate < -1 || estimate > maxBytes {
 		return nil, errIndex
 	}
+	d.b = d.b[n:]
+	length := d.uvarint(most.records)
 	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(most.records))
 	if err != nil {
 		return nil, fmt.Errorf("reading a layer index: %w", err)
 	}
 	defer dec.Close()
-	records, err := dec.DecodeAll(d.b[n:], nil)
-	if err != nil {
+	unpacked, err := dec.DecodeAll(d.b, nil)
+	if err != nil || d.bad || length > uint64(len(unpacked)) {
 		return nil, errIndex
 	}
-	x := &Index{records: records, estimate: footprint.Bytes(estimate)}
+	x := &Index{records: unpacked[:length:length], estimate: footprint.Bytes(estimate)}
 	for e, err := range x.all() {
 		if err != nil || !validPath(e.path) || e.kind == addHardLink && !validPath(e.link) {
 			return nil, errIndex
@@ -266,6 +332,9 @@ func unmarshalIndex(diffID string, data []byte, most indexBounds) (*Index, error
 	}
 	if uint64(x.entries) != entries {
 		return nil, errIndex
+	}
+	if err := x.readFacts(unpacked[length:]); err != nil {
+		return nil, err
 	}
 	return x, nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/org/image-budget/footprint"
+	"github.com/org/image-budget/scan/pkgdb"
 )
 
 const (
@@ -39,6 +40,7 @@ type layerReader struct {
 	estimate bool
 	buf      []byte
 	hash     xxhash.Digest
+	packages *pkgdb.Collector
 }
 
 // read indexes the layer. It reads r once and keeps no content.
@@ -98,13 +100,57 @@ func (lr *layerReader) index(r io.Reader) (*Index, error) {
 		if e.size > int64(lr.limits.MaxUnpacked)-int64(x.unpacked) {
 			return nil, fmt.Errorf("its files hold more than %s; raise --max-unpacked if this is meant", lr.limits.MaxUnpacked)
 		}
-		if e.size > 0 {
-			if e.hash, err = lr.sum(tr, e.size); err != nil {
-				return nil, fmt.Errorf("reading the content of %q: %w", clipPath(e.path), err)
-			}
+		facts, err := lr.content(tr, &e)
+		if err != nil {
+			return nil, fmt.Errorf("reading the content of %q: %w", clipPath(e.path), err)
 		}
 		x.add(e)
+		x.tell(facts)
 	}
+}
+
+// content reads what a file holds, hashes it, and asks whether it tells of
+// packages.
+func (lr *layerReader) content(r io.Reader, e *entry) (pkgdb.Facts, error) {
+	if e.size == 0 && e.kind != addRegular {
+		return pkgdb.Facts{}, nil
+	}
+	// As much as the buffer takes, so that the readers see how a file begins.
+	head := lr.buf[:min(int64(len(lr.buf)), e.size)]
+	if _, err := io.ReadFull(r, head); err != nil {
+		return pkgdb.Facts{}, unexpected(err)
+	}
+	wanted := e.kind == addRegular && lr.packages.Begin(pkgdb.File{Path: string(e.path), Mode: e.mode, Size: e.size}, head)
+	lr.hash.Reset()
+	for chunk, left := head, e.size-int64(len(head)); ; {
+		_, _ = lr.hash.Write(chunk) // never fails
+		if wanted {
+			_, _ = lr.packages.Write(chunk)
+		}
+		if left == 0 {
+			break
+		}
+		n, err := r.Read(lr.buf[:min(int64(len(lr.buf)), left)])
+		if err != nil && (err != io.EOF || int64(n) < left) {
+			return pkgdb.Facts{}, unexpected(err)
+		}
+		chunk, left = lr.buf[:n], left-int64(n)
+	}
+	if e.size > 0 {
+		e.hash = lr.hash.Sum64()
+	}
+	if !wanted {
+		return pkgdb.Facts{}, nil
+	}
+	return lr.packages.End(), nil
+}
+
+// unexpected is what it means if a file ends before its size.
+func unexpected(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // classify says what an entry does when its layer is applied. It is false for
@@ -138,8 +184,12 @@ func classify(h *tar.Header) (entry, bool, error) {
 	case tar.TypeDir:
 		e.kind = addDirectory
 	case tar.TypeSymlink:
-		// The target is never followed, so it may lead anywhere.
+		// The target is followed inside the image alone, so it may lead
+		// anywhere.
 		e.kind = addSymlink
+		if len(h.Linkname) <= maxPath {
+			e.link = []byte(h.Linkname)
+		}
 	case tar.TypeChar, tar.TypeBlock, tar.TypeFifo:
 		e.kind = addOther
 	case tar.TypeLink:
@@ -172,26 +222,6 @@ func classifyWhiteout(e entry, dir, base []byte) (entry, bool, error) {
 
 func underMeta(dir []byte) bool {
 	return bytes.HasPrefix(dir, []byte(metaPrefix)) || bytes.Contains(dir, []byte("/"+metaPrefix))
-}
-
-// sum hashes the content of the current file.
-func (lr *layerReader) sum(r io.Reader, size int64) (uint64, error) {
-	lr.hash.Reset()
-	for size > 0 {
-		n, err := r.Read(lr.buf)
-		_, _ = lr.hash.Write(lr.buf[:n]) // never fails
-		size -= int64(n)
-		if err == io.EOF && size == 0 {
-			break
-		}
-		if err == io.EOF {
-			err = io.ErrUnexpectedEOF
-		}
-		if err != nil {
-			return 0, err
-		}
-	}
-	return lr.hash.Sum64(), nil
 }
 
 // cleanPath makes a name relative to the root of the image, without "." and

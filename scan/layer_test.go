@@ -227,7 +227,7 @@ func TestNoBaseIsABoundaryToo(t *testing.T) {
 		if base == nil || own == nil {
 			t.Fatal("no boundary")
 		}
-		want := footprint.Base{FoundBy: "provenance", Reference: "scratch", Metrics: footprint.Metrics{Has: footprint.HasCompressed | footprint.HasFiles}}
+		want := footprint.Base{FoundBy: "provenance", Reference: "scratch", Metrics: footprint.Metrics{Has: footprint.HasCompressed | footprint.HasFiles | footprint.HasModes}}
 		if diff := cmp.Diff(&want, base); diff != "" {
 			t.Error(diff)
 		}

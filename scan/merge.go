@@ -36,10 +36,18 @@ func merge(ctx context.Context, out *footprint.Image, indexes []*Index, opt Opti
 		}
 		out.Metrics.Final += s.final
 		out.Metrics.Files += s.files
+		out.Metrics.Executables += s.executables
+		out.Metrics.Setuid += s.setuid
 	}
 	out.Dead, out.DeadFiles = t.dead()
+	t.inventory(out, opt.Base, opt.baseKnown())
+	out.Duplicates, out.DuplicateBytes = t.duplicates()
 	out.Files = t.files
-	out.Dirs, out.DirFloor = footprint.RollUp(out.Files, footprint.MaxDirs)
+	base := 0
+	if opt.baseKnown() {
+		base = opt.Base
+	}
+	out.Survey(base)
 	if opt.baseKnown() {
 		base, own := footprint.Metrics{}, footprint.Metrics{}
 		for i, s := range sums {
@@ -49,6 +57,8 @@ func merge(ctx context.Context, out *footprint.Image, indexes []*Index, opt Opti
 			}
 			part.Final += s.final
 			part.Files += s.files
+			part.Executables += s.executables
+			part.Setuid += s.setuid
 		}
 		out.Base, out.Own = &footprint.Base{Metrics: base}, &own
 	}
@@ -77,9 +87,12 @@ func total(out *footprint.Image, opt Options) {
 // not known for their sum; of no layers, everything is known to be 0.
 func sumLayers(m *footprint.Metrics, layers []footprint.Layer) {
 	m.Layers = len(layers)
-	m.Has = footprint.HasCompressed | footprint.HasFiles
+	m.Has = footprint.HasCompressed | footprint.HasFiles | footprint.HasModes
 	for _, l := range layers {
 		m.Has &= l.Has
+		if l.Has&footprint.HasFiles == 0 {
+			m.Has &^= footprint.HasModes
+		}
 		m.Compressed += l.Compressed
 		m.CompressedEstimated = m.CompressedEstimated || l.CompressedEstimated
 		m.Unpacked += l.Unpacked

@@ -134,6 +134,11 @@ func withSum(body []byte) []byte {
 // forged is a stored index with any count, estimate and records.
 func forged(t testing.TB, diffID string, entries uint64, estimate int64, records []byte) []byte {
 	t.Helper()
+	return forgedFacts(t, diffID, entries, estimate, records, nil)
+}
+
+func forgedFacts(t testing.TB, diffID string, entries uint64, estimate int64, records, facts []byte) []byte {
+	t.Helper()
 	enc, err := zstd.NewWriter(nil)
 	must(t, err)
 	defer enc.Close()
@@ -142,7 +147,8 @@ func forged(t testing.TB, diffID string, entries uint64, estimate int64, records
 		body = append(binary.AppendUvarint(body, uint64(len(s))), s...)
 	}
 	body = binary.AppendVarint(binary.AppendUvarint(body, entries), estimate)
-	return withSum(enc.EncodeAll(records, body))
+	body = binary.AppendUvarint(body, uint64(len(records)))
+	return withSum(enc.EncodeAll(slices.Concat(records, facts), body))
 }
 
 func TestRemoteIndexesThatAreRefused(t *testing.T) {
@@ -164,7 +170,7 @@ func TestRemoteIndexesThatAreRefused(t *testing.T) {
 		"cut":                    good[:len(good)-3],
 		"damaged":                append(slices.Clone(good[:len(good)-1]), good[len(good)-1]^1),
 		"another layer's":        stored[ids[1]],
-		"another version's":      bytes.Replace(good, []byte("index 1\n"), []byte("index 2\n"), 1),
+		"another version's":      bytes.Replace(good, []byte("index 2\n"), []byte("index 1\n"), 1),
 		"too few entries":        forged(t, ids[0], 2, -1, directory("a")),
 		"more than it says":      forged(t, ids[0], 0, -1, directory("a")),
 		"an estimate too large":  forged(t, ids[0], 1, 1<<60, directory("a")),
@@ -174,6 +180,9 @@ func TestRemoteIndexesThatAreRefused(t *testing.T) {
 		"a bomb that is a claim": withSum(append(forged(t, ids[0], 1, -1, nil)[len(indexMagic)+8:], 0x28, 0xb5, 0x2f, 0xfd, 0xe0, 0, 0, 0, 0, 0, 1, 0, 0)),
 		"too many entries":       forged(t, ids[0], 6_000_001, -1, many),
 		"more entries than said": forged(t, ids[0], 3, -1, many),
+		"facts of no file":       forgedFacts(t, ids[0], 1, -1, directory("a"), []byte{7, 1, 0}),
+		"facts that are none":    forgedFacts(t, ids[0], 1, -1, directory("a"), []byte{0, 3, 0, 0, 9}),
+		"facts cut off":          forgedFacts(t, ids[0], 1, -1, directory("a"), []byte{0, 200}),
 		"too long":               make([]byte, maxRemoteStored+1),
 	} {
 		t.Run(name, func(t *testing.T) {

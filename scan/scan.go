@@ -18,6 +18,7 @@ import (
 	"sync"
 
 	"github.com/org/image-budget/footprint"
+	"github.com/org/image-budget/scan/pkgdb"
 	"github.com/org/image-budget/source"
 )
 
@@ -278,28 +279,28 @@ func collect(img *source.Image, known map[string]*Index) []*Index {
 // readWanted reads layers from the source, and counts them.
 func readWanted(ctx context.Context, img *source.Image, opt Options, known map[string]*Index, want func(diffID string) bool) (fresh int, err error) {
 	var mu sync.Mutex
-	var buffers [][]byte
+	var readers []*layerReader
 	read, err := source.Read(ctx, img, source.ReadOptions{
 		Want:         want,
 		Workers:      opt.Workers,
 		VerifyDiffID: opt.Cache != nil,
 		Progress:     opt.Progress,
 	}, func(_ context.Context, r io.Reader) (*Index, error) {
+		// A reader has large buffers, so it is used again.
 		mu.Lock()
-		var buf []byte
-		if n := len(buffers); n > 0 {
-			buf, buffers = buffers[n-1], buffers[:n-1]
+		var lr *layerReader
+		if n := len(readers); n > 0 {
+			lr, readers = readers[n-1], readers[:n-1]
 		}
 		mu.Unlock()
-		if buf == nil {
-			buf = make([]byte, 256<<10)
+		if lr == nil {
+			lr = &layerReader{limits: opt.Limits, estimate: opt.Estimate, buf: make([]byte, 256<<10), packages: pkgdb.NewCollector()}
 		}
 		defer func() {
 			mu.Lock()
-			buffers = append(buffers, buf)
+			readers = append(readers, lr)
 			mu.Unlock()
 		}()
-		lr := layerReader{limits: opt.Limits, estimate: opt.Estimate, buf: buf}
 		return lr.read(r)
 	})
 	if err != nil {

@@ -24,7 +24,23 @@ type tree struct {
 	table []int32
 	seed  maphash.Seed
 	max   int
+	// links are the targets of symbolic links, one after the other in targets.
+	links   []span
+	targets []byte
+	// facts are what the contents of files tell, by inode. They are slices of
+	// the layer indexes.
+	facts map[int32][]byte
+	// owners are whom the files belong to, by inode, and strips what strip
+	// would remove of them; both are nil before [tree.inventory].
+	owners []footprint.Owner
+	strips map[int32]strip
 }
+
+// span is a piece of a larger buffer.
+type span struct{ from, to uint32 }
+
+// strip is what strip would remove of a file, in bytes.
+type strip struct{ debug, symbols footprint.Bytes }
 
 type node struct {
 	parent, child, sibling int32
@@ -33,6 +49,7 @@ type node struct {
 	name    uint32
 	hash    uint32
 	inode   int32 // of a regular file; kept when the node dies
+	link    int32 // of a symbolic link
 	nameLen uint16
 	layer   uint16
 	mode    uint16
@@ -72,9 +89,10 @@ func (f fate) public() footprint.Fate {
 const root = 0
 
 func newTree(max int) *tree {
-	t := &tree{seed: maphash.MakeSeed(), max: max, table: make([]int32, 1<<10)}
+	t := &tree{seed: maphash.MakeSeed(), max: max, table: make([]int32, 1<<10), facts: map[int32][]byte{}}
 	t.nodes = append(t.nodes, node{kind: footprint.Directory, parent: -1})
 	t.inodes = append(t.inodes, inode{}) // number 0 is no inode
+	t.links = append(t.links, span{})    // and no link
 	return t
 }
 
@@ -208,7 +226,7 @@ func (t *tree) apply(layer uint16, x *Index) error {
 			}
 		}
 	}
-	a := applier{tree: t, layer: layer}
+	a := applier{tree: t, layer: layer, facts: x.facts}
 	for e, err := range x.all() {
 		if err != nil {
 			return err
@@ -245,6 +263,8 @@ type applier struct {
 	layer   uint16
 	dir     int32
 	dirPath []byte
+	// facts are those of the layer that were not reached yet.
+	facts []fileFacts
 	// hidden are the inodes of AUFS bookkeeping, by path, for hard links.
 	hidden map[string]int32
 }
@@ -274,6 +294,7 @@ func (a *applier) add(e entry) error {
 		a.putFile(n, e)
 	case addSymlink:
 		a.put(n, footprint.Symlink, replaced)
+		a.nodes[n].link = a.newLink(e.link)
 	case addOther:
 		a.put(n, footprint.Other, replaced)
 	}
@@ -307,7 +328,25 @@ func (a *applier) putFile(n int32, e entry) {
 		}
 	}
 	a.put(n, footprint.Regular, f)
-	a.nodes[n].inode = a.newInode(e, n, 1)
+	inode := a.newInode(e, n, 1)
+	a.nodes[n].inode = inode
+	for len(a.facts) > 0 && a.facts[0].record <= e.record {
+		if a.facts[0].record == e.record {
+			a.tree.facts[inode] = a.facts[0].facts
+		}
+		a.facts = a.facts[1:]
+	}
+}
+
+// newLink keeps where a symbolic link leads.
+func (a *applier) newLink(target []byte) int32 {
+	if len(a.targets)+len(target) > 1<<32-1 {
+		return 0 // it leads nowhere then
+	}
+	from := uint32(len(a.targets))
+	a.targets = append(a.targets, target...)
+	a.links = append(a.links, span{from, from + uint32(len(target))})
+	return int32(len(a.links) - 1)
 }
 
 func (a *applier) sameContent(before int32, e entry) bool {
@@ -336,12 +375,13 @@ func (a *applier) addHidden(e entry) error {
 // addHardLink gives a file one more name. A link to nothing is no file: no
 // runtime could make it.
 func (a *applier) addHardLink(e entry) error {
-	target, inode := a.lookup(e.link), int32(0)
+	target, inode, link := a.lookup(e.link), int32(0), int32(0)
 	var kind footprint.Kind
 	var mode uint16
 	switch {
 	case target > root && a.nodes[target].kind != footprint.Directory:
 		kind, inode, mode = a.nodes[target].kind, a.nodes[target].inode, a.nodes[target].mode
+		link = a.nodes[target].link
 	case a.hidden[string(e.link)] != 0:
 		kind, inode = footprint.Regular, a.hidden[string(e.link)]
 	default:
@@ -368,7 +408,7 @@ func (a *applier) addHardLink(e entry) error {
 		return err
 	}
 	a.put(n, kind, replaced)
-	a.nodes[n].mode = mode
+	a.nodes[n].mode, a.nodes[n].link = mode, link
 	if kind == footprint.Regular {
 		a.nodes[n].inode = inode
 		a.inodes[inode].fate, a.inodes[inode].node = alive, n
@@ -429,9 +469,14 @@ func (t *tree) files(yield func(footprint.File) bool) {
 			if nd.kind == footprint.Regular {
 				in := &t.inodes[nd.inode]
 				f.Hash, f.Layer = in.hash, int(in.layer)
+				if t.owners != nil {
+					f.Owner = t.owners[nd.inode]
+				}
 				if seen[nd.inode/64]&(1<<(nd.inode%64)) == 0 {
 					seen[nd.inode/64] |= 1 << (nd.inode % 64)
 					f.Size = footprint.Bytes(in.size)
+					s := t.strips[nd.inode]
+					f.Debug, f.Symbols = s.debug, s.symbols
 				}
 			}
 			if !yield(f) || nd.kind == footprint.Directory && !walk(c, f.Path+"/") {
@@ -477,8 +522,8 @@ func (t *tree) common(a, b int32) int32 {
 
 // perLayer are the sums of the payload that each layer brought.
 type perLayer struct {
-	final, wasted footprint.Bytes
-	files         int
+	final, wasted              footprint.Bytes
+	files, executables, setuid int
 }
 
 // sums adds up what is alive and what is not, by the layer that holds it. It
@@ -493,10 +538,17 @@ func (t *tree) sums(layers int) []perLayer {
 			continue
 		}
 		in := &t.inodes[nd.inode]
-		out[in.layer].files++
+		sum := &out[in.layer]
+		sum.files++
+		if nd.mode&0o111 != 0 {
+			sum.executables++
+		}
+		if nd.mode&0o6000 != 0 {
+			sum.setuid++
+		}
 		if seen[nd.inode/64]&(1<<(nd.inode%64)) == 0 {
 			seen[nd.inode/64] |= 1 << (nd.inode % 64)
-			out[in.layer].final += footprint.Bytes(in.size)
+			sum.final += footprint.Bytes(in.size)
 		}
 	}
 	for i := 1; i < len(t.inodes); i++ { // 0 is no inode

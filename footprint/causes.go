@@ -25,13 +25,23 @@ func causes(root *node, d *Delta, old, new *Image) []Cause {
 			c.otherBase(bytes, Unpacked)
 		}
 	}
-	c.threshold = max(root.gross/200, 1)
+	changes := c.packageChanges()
+	gross := root.gross
+	for _, p := range changes {
+		gross += max(p.Bytes, -p.Bytes)
+	}
+	c.threshold = max(gross/200, 1)
+	c.packages(changes)
 	for _, n := range c.carve(root) {
 		c.addPath(*n, label(n.path))
 	}
 	c.find(root, 0)
 	c.waste()
-	return heaviestCauses(c.found)
+	out := heaviestCauses(c.found)
+	for i := range out {
+		out[i].CopyOf = copyOf(&out[i], new.Duplicates)
+	}
+	return out
 }
 
 // heavierLayers explains a growth by whole layers, where none was read.
@@ -177,7 +187,7 @@ func (c *causeFinder) addPath(n node, name string) {
 		}
 		c.found = append(c.found, Cause{
 			Bytes: bytes, Metric: Unpacked, Label: name, Path: n.path,
-			Change: change, Layer: by, Mostly: mostly && by >= 0,
+			Change: change, Layer: by, Mostly: mostly && by >= 0, Strippable: c.strippable(n, bytes),
 		})
 	}
 	switch {

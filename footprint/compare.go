@@ -47,7 +47,9 @@ func Compare(old, new *Image) (*Delta, error) {
 	}
 	d := &Delta{Has: sharedFigures(old, new), Layers: pairLayers(old.Layers, new.Layers)}
 	d.Base = changedBase(old, new)
-	d.Packages = changedPackages(old.Packages, new.Packages)
+	if old.Packages != nil && new.Packages != nil {
+		d.Packages = changedPackages(old.Packages, new.Packages, Package.bytes)
+	}
 	if d.Has&HasCompressed != 0 {
 		d.Compressed = new.Metrics.Compressed - old.Metrics.Compressed
 	}
@@ -58,36 +60,84 @@ func Compare(old, new *Image) (*Delta, error) {
 	d.Unpacked = new.Metrics.Unpacked - old.Metrics.Unpacked
 	d.Final = new.Metrics.Final - old.Metrics.Final
 	d.Parts = parts(old, new)
+	full := old.Files != nil && new.Files != nil
 	var root *node
-	if old.Files != nil && new.Files != nil {
-		root = diffTree(old.Files, new.Files, nil)
+	moved := moves{}
+	if full {
+		moved = findMoves(old.Files, new.Files)
+		d.Moves = moved.list()
+		root = diffTree(moved.stay(old.Files, moved.from), moved.stay(new.Files, moved.to), nil)
 	} else {
 		root = coarseTree(old, new, d.Layers)
 	}
-	if err := sameFinal(root, old, new); err != nil {
+	if err := sameFinal(root, moved.bytes, old, new); err != nil {
 		return nil, err
 	}
 	d.Paths = changedPaths(root)
-	if d.replaced() && old.Files != nil && new.Files != nil {
-		// What the base brought is one cause, whichever files it is in.
-		root = diffTree(ownFiles(old), ownFiles(new), nil)
-	}
-	d.Causes = causes(root, d, old, new)
+	d.Causes = causes(causeTree(root, d, old, new), d, old, new)
 	if err := d.Verify(); err != nil {
 		return nil, err
 	}
 	return d, nil
 }
 
-// sameFinal checks the walked files against the figures of their images.
-func sameFinal(root *node, old, new *Image) error {
+// causeTree is the tree of what the causes are looked for in: without the files
+// of packages, which are causes as packages, and without those of the base if
+// it is another one, which is one cause whichever files it is in.
+func causeTree(root *node, d *Delta, old, new *Image) *node {
+	packages := old.Packages != nil && new.Packages != nil && len(old.Packages)+len(new.Packages) > 0
+	full := old.Files != nil && new.Files != nil
+	if !packages && !(d.replaced() && full) {
+		return root
+	}
+	if !full {
+		return coarseTree(unowned(old), unowned(new), d.Layers)
+	}
+	oldFiles, newFiles := old.Files, new.Files
+	if d.replaced() {
+		oldFiles, newFiles = ownFiles(old), ownFiles(new)
+	}
+	if packages {
+		oldFiles, newFiles = unownedFiles(oldFiles), unownedFiles(newFiles)
+	}
+	moved := findMoves(oldFiles, newFiles)
+	return diffTree(moved.stay(oldFiles, moved.from), moved.stay(newFiles, moved.to), nil)
+}
+
+// unowned is the image without the files of packages, as far as its files and
+// directories tell.
+func unowned(img *Image) *Image {
+	out := *img
+	if img.Files != nil {
+		out.Files = unownedFiles(img.Files)
+	}
+	out.Dirs = slices.Clone(img.Dirs)
+	for i := range out.Dirs {
+		out.Dirs[i].Bytes -= out.Dirs[i].Owned
+	}
+	return &out
+}
+
+func unownedFiles(files iter.Seq[File]) iter.Seq[File] {
+	return func(yield func(File) bool) {
+		for f := range files {
+			if _, owned := f.Owner.Package(); !owned && !yield(f) {
+				return
+			}
+		}
+	}
+}
+
+// sameFinal checks the walked files, and the bytes of those that only moved,
+// against the figures of their images.
+func sameFinal(root *node, moved Bytes, old, new *Image) error {
 	for _, s := range []struct {
 		which string
 		walk  Bytes
 		img   *Image
 	}{{"old", root.old, old}, {"new", root.new, new}} {
-		if s.walk != s.img.Metrics.Final {
-			return fmt.Errorf("internal error: the files of the %s image add up to %d bytes, final is %d", s.which, s.walk, s.img.Metrics.Final)
+		if s.walk+moved != s.img.Metrics.Final {
+			return fmt.Errorf("internal error: the files of the %s image add up to %d bytes, final is %d", s.which, s.walk+moved, s.img.Metrics.Final)
 		}
 	}
 	return nil
@@ -136,7 +186,9 @@ func parts(old, new *Image) Parts {
 		p.Base = new.Base.Metrics.Unpacked - old.Base.Metrics.Unpacked
 		p.Wasted -= new.Base.Metrics.Wasted - old.Base.Metrics.Wasted
 	}
-	p.Packages = packageBytes(new, withBase) - packageBytes(old, withBase)
+	if old.Packages != nil && new.Packages != nil {
+		p.Packages = packageBytes(new, withBase) - packageBytes(old, withBase)
+	}
 	p.Files = new.Metrics.Unpacked - old.Metrics.Unpacked - p.Base - p.Wasted - p.Packages
 	return p
 }
@@ -145,27 +197,27 @@ func hasBase(img *Image) bool {
 	return img.Base != nil && img.Own != nil && img.Base.Metrics.Has&HasFiles != 0
 }
 
-// packageBytes sums the packages above the base. Inventories of two ecosystems
-// may claim the same file, so the sum is held to what there is.
+// packageBytes sums the packages, above the base if it is a part of its own.
 func packageBytes(img *Image, withBase bool) Bytes {
-	own := img.Metrics.Final
-	if withBase {
-		own -= img.Base.Metrics.Final
-	}
 	var sum Bytes
 	for _, p := range img.Packages {
-		if withBase && p.Layer >= 0 && p.Layer < len(img.Layers) && img.Layers[p.Layer].InBase {
-			continue
+		if withBase {
+			sum += p.Own
+		} else {
+			sum += p.Bytes
 		}
-		sum += p.Bytes
 	}
-	return max(0, min(sum, own))
+	return sum
 }
+
+func (p Package) bytes() Bytes { return p.Bytes }
+func (p Package) own() Bytes   { return p.Own }
 
 // changedPackages compares two inventories by ecosystem and name. Several
 // versions of one package, as npm installs them, are one entry that names all.
-func changedPackages(old, new []Package) []PackageChange {
-	before, after := byName(old), byName(new)
+// size tells which of its bytes count.
+func changedPackages(old, new []Package, size func(Package) Bytes) []PackageChange {
+	before, after := byName(old, size), byName(new, size)
 	var out []PackageChange
 	for name, was := range before {
 		is, ok := after[name]
@@ -173,12 +225,12 @@ func changedPackages(old, new []Package) []PackageChange {
 		case !ok:
 			out = append(out, PackageChange{
 				Ecosystem: name.ecosystem, Name: name.name, Change: Removed,
-				From: was.text(), Bytes: -was.bytes, Layer: -1, Through: was.through, Dev: was.dev,
+				From: was.text(), Bytes: -was.bytes, Strippable: -was.strippable, Layer: -1, Through: was.through, Dev: was.dev,
 			})
 		case was.bytes != is.bytes || was.text() != is.text():
 			out = append(out, PackageChange{
 				Ecosystem: name.ecosystem, Name: name.name, Change: Changed,
-				From: was.text(), To: is.text(), Bytes: is.bytes - was.bytes, Layer: is.layer, Through: is.through, Dev: is.dev,
+				From: was.text(), To: is.text(), Bytes: is.bytes - was.bytes, Strippable: is.strippable - was.strippable, Layer: is.layer, Through: is.through, Dev: is.dev,
 			})
 		}
 	}
@@ -186,7 +238,7 @@ func changedPackages(old, new []Package) []PackageChange {
 		if _, ok := before[name]; !ok {
 			out = append(out, PackageChange{
 				Ecosystem: name.ecosystem, Name: name.name, Change: Added,
-				To: is.text(), Bytes: is.bytes, Layer: is.layer, Through: is.through, Dev: is.dev,
+				To: is.text(), Bytes: is.bytes, Strippable: is.strippable, Layer: is.layer, Through: is.through, Dev: is.dev,
 			})
 		}
 	}
@@ -201,12 +253,14 @@ type packageName struct{ ecosystem, name string }
 
 // installed is everything installed under one name.
 type installed struct {
-	versions []string
-	bytes    Bytes
+	versions   []string
+	bytes      Bytes
+	strippable Bytes
 	// The rest is that of the heaviest of them.
 	heaviest Bytes
 	layer    int
 	through  string
+	path     string
 	dev      bool
 }
 
@@ -215,15 +269,17 @@ func (i installed) text() string {
 	return strings.Join(slices.Compact(i.versions), ", ")
 }
 
-func byName(packages []Package) map[packageName]installed {
+func byName(packages []Package, size func(Package) Bytes) map[packageName]installed {
 	out := make(map[packageName]installed, len(packages))
 	for _, p := range packages {
 		name := packageName{p.Ecosystem, p.Name}
 		i := out[name]
 		i.versions = append(i.versions, p.Version)
-		i.bytes += p.Bytes
+		i.bytes += size(p)
+		i.strippable += p.Strippable
 		if len(i.versions) == 1 || p.Bytes > i.heaviest {
 			i.heaviest, i.layer, i.through, i.dev = p.Bytes, p.Layer, p.Through, p.Dev
+			i.path = p.Path
 		}
 		out[name] = i
 	}

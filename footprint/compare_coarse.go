@@ -105,7 +105,7 @@ func mergeTrees(old, new *node) *node {
 	var n node
 	var oldKids, newKids []*node
 	if new != nil {
-		n = node{path: new.path, dir: new.dir, new: new.new, newFiles: new.newFiles, inNew: true, listedNew: true, layers: new.layers}
+		n = node{path: new.path, dir: new.dir, new: new.new, newFiles: new.newFiles, inNew: true, listedNew: true, layers: new.layers, strip: new.strip}
 		newKids = new.kids
 	}
 	if old != nil {

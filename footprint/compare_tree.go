@@ -25,6 +25,8 @@ type node struct {
 	inOld, inNew       bool
 	// listedOld and listedNew tell that a roll-up lists the directory.
 	listedOld, listedNew bool
+	// strip is by how much debug sections and symbol tables grew in what changed.
+	strip Bytes
 	// layers sums the new content by the layer that holds it.
 	layers layerSums
 	// kids are those that are remembered, in path order.
@@ -52,6 +54,7 @@ func (n *node) rest(kids []*node) node {
 		r.new -= k.new
 		r.gross -= k.gross
 		r.changed -= k.changed
+		r.strip -= k.strip
 		r.oldFiles -= k.oldFiles
 		r.newFiles -= k.newFiles
 		for _, l := range k.layers {
@@ -122,6 +125,13 @@ func (s layerSums) most() int {
 func diffTree(old, new iter.Seq[File], pinned map[string]bool) *node {
 	b := treeBuilder{pinned: pinned}
 	b.push("/")
+	sideBySide(old, new, b.add)
+	return b.finish()
+}
+
+// sideBySide walks two filesystems in path order and visits every path once;
+// the zero File is none. Either may be nil, for an empty one.
+func sideBySide(old, new iter.Seq[File], visit func(path string, old, new File)) {
 	next, stop := func() (File, bool) { return File{}, false }, func() {}
 	if old != nil {
 		next, stop = iter.Pull(old)
@@ -135,21 +145,20 @@ func diffTree(old, new iter.Seq[File], pinned map[string]bool) *node {
 				if order = comparePaths(before.Path, after.Path); order >= 0 {
 					break
 				}
-				b.add(before.Path, before, File{})
+				visit(before.Path, before, File{})
 				before, ok = next()
 			}
 			if ok && order == 0 {
-				b.add(after.Path, before, after)
+				visit(after.Path, before, after)
 				before, ok = next()
 				continue
 			}
-			b.add(after.Path, File{}, after)
+			visit(after.Path, File{}, after)
 		}
 	}
 	for ; ok; before, ok = next() {
-		b.add(before.Path, before, File{})
+		visit(before.Path, before, File{})
 	}
-	return b.finish()
 }
 
 // treeBuilder sums up open directories, which are those above the current
@@ -215,6 +224,7 @@ func (n *node) count(old, new File) {
 	}
 	n.changed++
 	n.gross += max(new.Size-old.Size, old.Size-new.Size)
+	n.strip += new.Debug + new.Symbols - old.Debug - old.Symbols
 	if isFile && new.Size > 0 {
 		n.layers.add(new.Layer, new.Size)
 	}
@@ -226,6 +236,7 @@ func (n *node) take(child *node) {
 	n.new += child.new
 	n.gross += child.gross
 	n.changed += child.changed
+	n.strip += child.strip
 	n.oldFiles += child.oldFiles
 	n.newFiles += child.newFiles
 	n.inOld = n.inOld || child.inOld

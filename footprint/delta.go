@@ -92,6 +92,8 @@ type LayerChange struct {
 	// Change is Same if both unpack to the same bytes, and Changed if the
 	// same instruction made them.
 	Change Change
+	// Moved is set on the same layer at another place among the others.
+	Moved bool
 	// Old and New are nil where the layer is in one image only.
 	Old, New *Layer
 }

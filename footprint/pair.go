@@ -283,7 +283,7 @@ func (p *pairing) changes() []LayerChange {
 		if p.same(k, j) {
 			change = Same
 		}
-		out = append(out, LayerChange{Change: change, Old: &p.old[k], New: &p.new[j]})
+		out = append(out, LayerChange{Change: change, Moved: p.moved[j], Old: &p.old[k], New: &p.new[j]})
 	}
 	removed(len(p.old))
 	return out

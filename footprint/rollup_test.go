@@ -50,6 +50,9 @@ func rolledUp(files []File, maxDirs int) ([]Dir, Bytes) {
 		}
 		out[d].Bytes += f.Size
 		out[d].Files++
+		if _, owned := f.Owner.Package(); owned {
+			out[d].Owned += f.Size
+		}
 	}
 	slices.SortFunc(all, func(a, b Dir) int { return comparePaths(a.Path, b.Path) })
 	return all, floor

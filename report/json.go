@@ -221,10 +221,12 @@ type causeJSON struct {
 	Change footprint.Change `json:"change"`
 	Layer  int              `json:"layer"`
 	// Packages are the heaviest packages that are the cause, More counts the
-	// others; CopyOf is another path with the same content.
-	Packages []footprint.PackageChange `json:"packages,omitempty"`
-	More     int                       `json:"more,omitempty"`
-	CopyOf   string                    `json:"copy_of,omitempty"`
+	// others; Strippable is how much of the bytes strip would take back, and
+	// CopyOf another path with the same content.
+	Packages   []footprint.PackageChange `json:"packages,omitempty"`
+	More       int                       `json:"more,omitempty"`
+	Strippable footprint.Bytes           `json:"strippable,omitempty"`
+	CopyOf     string                    `json:"copy_of,omitempty"`
 	// Mostly is set where other layers brought a smaller part of the bytes.
 	Mostly bool `json:"mostly,omitempty"`
 }

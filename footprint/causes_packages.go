@@ -1,0 +1,161 @@
+package footprint
+
+import (
+	"cmp"
+	"regexp"
+	"slices"
+)
+
+// packageChanges are the packages that may be causes. On another base those
+// count by what is above it.
+func (c *causeFinder) packageChanges() []PackageChange {
+	if c.old.Packages == nil || c.new.Packages == nil {
+		return nil
+	}
+	size := Package.bytes
+	if c.delta.replaced() {
+		size = Package.own
+	}
+	return renamed(changedPackages(c.old.Packages, c.new.Packages, size))
+}
+
+var digits = regexp.MustCompile(`[0-9]+(?:[.][0-9]+)*`)
+
+// renamed puts a package that has its version in its name, as libllvm15 has,
+// beside the one that it came instead of: only the difference is a cause.
+func renamed(changes []PackageChange) []PackageChange {
+	type stem struct{ ecosystem, name string }
+	gone := map[stem][]int{}
+	for i, p := range changes {
+		if p.Change == Removed {
+			s := stem{p.Ecosystem, digits.ReplaceAllString(p.Name, "")}
+			gone[s] = append(gone[s], i)
+		}
+	}
+	for i := range changes {
+		p := &changes[i]
+		s := stem{p.Ecosystem, digits.ReplaceAllString(p.Name, "")}
+		if p.Change != Added || len(gone[s]) == 0 {
+			continue
+		}
+		was := &changes[gone[s][0]]
+		gone[s] = gone[s][1:]
+		p.Change, p.From = Changed, was.Name+" "+was.From
+		p.Bytes, p.Strippable = p.Bytes+was.Bytes, p.Strippable+was.Strippable
+		was.Bytes, was.Strippable = 0, 0
+	}
+	return changes
+}
+
+// packages adds the packages that grew: those that one layer brought from one
+// ecosystem are one cause, since one line asked for them.
+func (c *causeFinder) packages(changes []PackageChange) {
+	type group struct {
+		ecosystem string
+		layer     int
+		change    Change
+		dev       bool
+	}
+	at := map[group]int{}
+	var found []Cause
+	slices.SortStableFunc(changes, func(a, b PackageChange) int { return cmp.Compare(b.Bytes, a.Bytes) })
+	for _, p := range changes {
+		if p.Bytes <= 0 {
+			continue
+		}
+		p.Layer = c.broughtPackage(p)
+		if c.delta.replaced() && p.Layer < c.base {
+			p.Layer = -1
+		}
+		g := group{p.Ecosystem, p.Layer, p.Change, p.Dev}
+		i, ok := at[g]
+		if !ok {
+			i = len(found)
+			at[g] = i
+			found = append(found, Cause{Metric: Unpacked, Change: p.Change, Layer: p.Layer})
+		}
+		cause := &found[i]
+		cause.Bytes += p.Bytes
+		cause.Strippable += max(p.Strippable, 0)
+		if len(cause.Packages) < MaxCausePackages {
+			cause.Packages = append(cause.Packages, p)
+		} else {
+			cause.More++
+		}
+	}
+	for _, cause := range found {
+		if cause.Strippable < cause.Bytes/2 {
+			cause.Strippable = 0
+		}
+		cause.Strippable = min(cause.Strippable, cause.Bytes)
+		if cause.Bytes >= c.threshold {
+			c.found = append(c.found, cause)
+		}
+	}
+}
+
+// broughtPackage is the layer that brought a package, not one that only wrote
+// it again.
+func (c *causeFinder) broughtPackage(p PackageChange) int {
+	for _, is := range c.new.Packages {
+		if is.Ecosystem == p.Ecosystem && is.Name == p.Name && is.Path != "" && is.Layer == p.Layer {
+			return c.broughtBy(is.Path, p.Bytes, p.Layer)
+		}
+	}
+	return p.Layer
+}
+
+// strippable is how much of the growth of a path strip would take back, 0 where
+// that is not what grew.
+func (c *causeFinder) strippable(n node, bytes Bytes) Bytes {
+	strip := n.strip
+	if c.coarse {
+		// What the files held before is known for the whole image alone.
+		strip = min(strip, symbols(c.new)-symbols(c.old))
+	}
+	if strip < bytes/2 || strip <= 0 {
+		return 0
+	}
+	return min(strip, bytes)
+}
+
+// symbols sums debug sections and symbol tables.
+func symbols(img *Image) Bytes {
+	var sum Bytes
+	for _, c := range img.Contents {
+		if c.Kind == DebugInfo || c.Kind == SymbolTables {
+			sum += c.Bytes
+		}
+	}
+	return sum
+}
+
+// copyOf finds where else the content of a cause stands: in a lower layer, or
+// in the same one further up in path order.
+func copyOf(c *Cause, duplicates []Duplicate) string {
+	if c.Path == "" || c.Fate != "" || c.Layer < 0 {
+		return ""
+	}
+	for _, d := range duplicates {
+		if d.Copies < 2 {
+			continue
+		}
+		one := d.Bytes / Bytes(d.Copies-1)
+		if one < c.Bytes-c.Bytes/5 {
+			continue
+		}
+		here := slices.IndexFunc(d.Paths, func(p string) bool { return p == c.Path || holds(c.Path, p) })
+		if here < 0 || here >= len(d.Layers) {
+			continue
+		}
+		for i, p := range d.Paths {
+			if i == here || i >= len(d.Layers) || p == c.Path || holds(c.Path, p) {
+				continue
+			}
+			if d.Layers[i] < d.Layers[here] || d.Layers[i] == d.Layers[here] && i < here {
+				return p
+			}
+		}
+	}
+	return ""
+}

@@ -69,13 +69,17 @@ type Facts struct {
 }
 
 // Package is what one file says of one package. Several files may describe the
-// same package, by Ecosystem, Root and Name: each adds what it knows.
+// same package, by Ecosystem, Root, Name and Instance: each adds what it knows.
 type Package struct {
 	Ecosystem string
 	// Root is the absolute directory or file that holds this copy of the
 	// package; "" in the ecosystems of a system, where a name is installed once.
 	Root string
 	Name string
+	// Instance tells packages of one name apart that a system has beside each
+	// other, as rpm has two kernels: "" for the first, the version for the
+	// others. It is for no one to see.
+	Instance string
 	// Version is "" where this file does not tell.
 	Version string
 	// Installed is set by the file that makes the package exist; a list of files

@@ -146,11 +146,12 @@ type reader struct {
 	// file of an image, so it must be cheap.
 	wants func(f File, head []byte) bool
 	// max is the largest file in bytes that is kept as a whole. Of a larger one
-	// the reader is given nothing, and the facts say so, unless partial is set.
+	// the reader is given nothing, and the facts say so, unless parts is set.
 	max int64
-	// partial readers understand a large file by its first 64 KiB and what
-	// tail keeps.
-	partial bool
+	// parts tells what else to keep of a larger file, of which the first 64 KiB
+	// are kept, and given to it. It is at most 8 MiB together; what goes beyond
+	// is not kept.
+	parts func(size int64, head []byte) []span
 	// read is never given more than it was promised, and may keep nothing of
 	// the content. With an error, what it returns is still used.
 	read func(f File, c Content) (Facts, error)

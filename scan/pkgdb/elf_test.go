@@ -1,0 +1,279 @@
+package pkgdb
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/org/image-budget/footprint"
+)
+
+// tool runs a program of the system, or skips where there is none.
+func tool(t testing.TB, name string, args ...string) string {
+	t.Helper()
+	if _, err := exec.LookPath(name); err != nil {
+		t.Skipf("needs %s", name)
+	}
+	cmd := exec.Command(name, args...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+func read(t testing.TB, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+const helloC = `#include <stdio.h>
+int shared(int n) { return n * 3; }
+static int twice(int n) { return n * 2; }
+int main(int argc, char **argv) { printf("%d\n", twice(argc) + shared(argc)); return 0; }
+`
+
+// sectionsOf asks readelf for the sections that are in the file and not in
+// memory, and their sizes.
+func sectionsOf(t *testing.T, file string) map[string]footprint.Bytes {
+	t.Helper()
+	sizes := map[string]footprint.Bytes{}
+	row := regexp.MustCompile(`^ +\[ *\d+\] (\S+) +(\S+) +[0-9a-f]+ [0-9a-f]+ ([0-9a-f]+) [0-9a-f]+ +([A-Za-z]*) `)
+	for line := range strings.Lines(tool(t, "readelf", "-S", "-W", file)) {
+		m := row.FindStringSubmatch(line)
+		if m == nil || m[2] == "NOBITS" || strings.Contains(m[4], "A") {
+			continue
+		}
+		n, err := strconv.ParseInt(m[3], 16, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sizes[m[1]] += footprint.Bytes(n)
+	}
+	return sizes
+}
+
+// Sums are those of readelf, to the byte, and what strip takes away is that and
+// the entries of the section table.
+func TestStrippableIsWhatStripRemoves(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	source := filepath.Join(dir, "hello.c")
+	if err := os.WriteFile(source, []byte(helloC), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name string
+		args []string
+	}{
+		{"plain", nil},
+		{"debug", []string{"-g3"}},
+		{"compressed", []string{"-g", "-gz=zlib"}},
+		{"dwarf64", []string{"-g", "-gdwarf64"}},
+		{"static", []string{"-g", "-static"}},
+		{"shared", []string{"-g", "-shared", "-fPIC"}},
+		{"stripped", []string{"-s"}},
+		{"object", []string{"-g", "-c"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			out := filepath.Join(dir, tt.name)
+			tool(t, "gcc", append(tt.args, "-o", out, source)...)
+			var debug, symbols footprint.Bytes
+			for name, n := range sectionsOf(t, out) {
+				switch {
+				case strings.HasPrefix(name, ".debug_"), strings.HasPrefix(name, ".rela.debug_"):
+					debug += n
+				case name == ".symtab" || name == ".strtab":
+					symbols += n
+				}
+			}
+			if tt.name == "object" {
+				symbols = 0
+			}
+			content := read(t, out)
+			got := factsOf(t, "usr/bin/hello", content)
+			if got.Debug != debug || got.Symbols != symbols || got.Skipped != "" || got.Packages != nil {
+				t.Errorf("got debug %d and symbols %d (%q), readelf says %d and %d", got.Debug, got.Symbols, got.Skipped, debug, symbols)
+			}
+			if (debug > 0) != (tt.args != nil && strings.HasPrefix(tt.args[0], "-g")) {
+				t.Errorf("%d bytes of debug data", debug)
+			}
+			if tt.name == "object" {
+				return
+			}
+			tool(t, "strip", "-o", out+".stripped", out)
+			removed := len(content) - len(read(t, out+".stripped"))
+			if diff := int(debug+symbols) - removed; diff > 64 || diff < -4096 {
+				t.Errorf("strip removed %d bytes, of which %d are known", removed, debug+symbols)
+			}
+		})
+	}
+}
+
+// A file of a -dbg package has all sections, but only those for debuggers have
+// bytes in it.
+func TestFileOfDebugDataAlone(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	source, out := filepath.Join(dir, "hello.c"), filepath.Join(dir, "hello")
+	if err := os.WriteFile(source, []byte(helloC), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	tool(t, "gcc", "-g3", "-o", out, source)
+	tool(t, "objcopy", "--only-keep-debug", out, out+".debug")
+	content := read(t, out+".debug")
+	whole, only := factsOf(t, "usr/bin/hello", read(t, out)), factsOf(t, "usr/lib/debug/usr/bin/hello.debug", content)
+	if only.Debug != whole.Debug || only.Debug+only.Symbols < footprint.Bytes(len(content)*8/10) {
+		t.Errorf("debug %d of %d, in the program %d", only.Debug, len(content), whole.Debug)
+	}
+	tool(t, "objcopy", "--strip-debug", "--add-section", ".gnu_debugdata="+source, out, out+".mini")
+	if got := factsOf(t, "usr/bin/hello", read(t, out+".mini")); got.Debug != footprint.Bytes(len(helloC)) {
+		t.Errorf("debug %d of a program with small debug data of %d", got.Debug, len(helloC))
+	}
+}
+
+// The sections of a program that is too large to be kept are still known.
+func TestLargeELF(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	source, out, blob := filepath.Join(dir, "hello.c"), filepath.Join(dir, "hello"), filepath.Join(dir, "blob")
+	if err := os.WriteFile(source, []byte(helloC), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(blob, make([]byte, 12<<20), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	tool(t, "gcc", "-g3", "-o", out, source)
+	tool(t, "objcopy", "--add-section", ".blob="+blob, out, out+".large")
+	content := read(t, out+".large")
+	want := factsOf(t, "hello", content)
+	c := NewCollector()
+	for i := range c.readers {
+		if c.readers[i].name == "ELF" {
+			c.readers[i].max = 1 << 20
+		}
+	}
+	got, _ := collect(c, File{Path: "hello", Size: int64(len(content))}, content, 100_000)
+	if got.Debug != want.Debug || got.Symbols != want.Symbols || got.Debug == 0 || got.Symbols == 0 || got.Skipped != "" {
+		t.Errorf("got %+v, of the whole file %+v", got, want)
+	}
+	if cap(c.buffer) > 2*partsMax {
+		t.Errorf("%d bytes of memory", cap(c.buffer))
+	}
+}
+
+func TestMalformedELF(t *testing.T) {
+	t.Parallel()
+	good := smallELF(100, 200)
+	for _, tt := range []struct {
+		name   string
+		damage func([]byte) []byte
+		want   string
+	}{
+		{"good", func(b []byte) []byte { return b }, "debug 100, symbols 200"},
+		{"too short", func(b []byte) []byte { return b[:200] }, "malformed ELF"},
+		{"class", func(b []byte) []byte { b[4] = 3; return b }, "malformed ELF"},
+		{"byte order", func(b []byte) []byte { b[5] = 0; return b }, "malformed ELF"},
+		{"no sections", func(b []byte) []byte { clear(b[40:48]); return b }, "debug 0, symbols 0"},
+		{"names", func(b []byte) []byte { b[62] = 99; return b }, "malformed ELF"},
+		{"size of entries", func(b []byte) []byte { b[58] = 0; return b }, "malformed ELF"},
+		{"too many", func(b []byte) []byte {
+			clear(b[60:62])
+			copy(b[64+32:], "\xff\xff\xff\xff")
+			return b
+		}, "more than 262144 sections"},
+		{"sizes that lie", func(b []byte) []byte {
+			for s := 64 + 64; s < 64+3*64; s += 64 {
+				clear(b[s+24 : s+32])
+				copy(b[s+32:], "\xff\xff\xff\xff\xff\xff\xff\x7f")
+			}
+			return b
+		}, "all of it"},
+	} {
+		b := tt.damage(bytes.Clone(good))
+		got := factsOf(t, "lib", b)
+		text := fmt.Sprintf("debug %d, symbols %d", got.Debug, got.Symbols)
+		if got.Debug+got.Symbols == footprint.Bytes(len(b)) {
+			text = "all of it"
+		}
+		if got.Skipped != "" {
+			text = got.Skipped
+		}
+		if text != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, text, tt.want)
+		}
+	}
+}
+
+// smallELF is a file of 64 bit with two sections, .debug_info and .symtab.
+func smallELF(debug, symbols int) []byte {
+	const names = "\x00.debug_info\x00.symtab\x00.shstrtab\x00"
+	b := make([]byte, 64+4*64, 64+4*64+debug+symbols+len(names))
+	copy(b, "\x7fELF\x02\x01\x01")
+	le := func(at, n, v int) {
+		for i := range n {
+			b[at+i] = byte(v >> (8 * i))
+		}
+	}
+	le(16, 2, 3)
+	le(40, 8, 64)
+	le(58, 2, 64)
+	le(60, 2, 4)
+	le(62, 2, 3)
+	at := len(b)
+	for i, s := range []struct{ name, kind, size int }{{}, {1, 1, debug}, {13, 2, symbols}, {21, 3, len(names)}} {
+		h := 64 + i*64
+		le(h, 4, s.name)
+		le(h+4, 4, s.kind)
+		le(h+24, 8, at)
+		le(h+32, 8, s.size)
+		at += s.size
+	}
+	b = append(b, make([]byte, debug+symbols)...)
+	return append(b, names...)
+}
+
+func FuzzELF(f *testing.F) {
+	f.Add(smallELF(100, 200))
+	f.Add(smallELF(0, 0)[:100])
+	for _, c := range []string{goInfoSection, rustDepsSection, ".gopclntab"} {
+		f.Add(bytes.Replace(smallELF(300, 300), []byte(".debug_info"), append([]byte(c), 0)[:min(len(c)+1, 11)], 1))
+	}
+	collector := &Collector{readers: elfReaders()}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		facts, _ := collect(collector, File{Path: "bin/x", Size: int64(len(b))}, b, 1<<20)
+		checkFacts(t, facts, len(b))
+	})
+}
+
+// checkFacts holds what must be true of the facts of any file.
+func checkFacts(t *testing.T, facts Facts, size int) {
+	t.Helper()
+	if facts.Debug < 0 || facts.Symbols < 0 || facts.Debug+facts.Symbols > footprint.Bytes(size) {
+		t.Errorf("debug %d and symbols %d of %d", facts.Debug, facts.Symbols, size)
+	}
+	sum, mains := footprint.Bytes(0), 0
+	for _, p := range facts.Packages {
+		if p.Inside < 0 {
+			t.Errorf("%s is %d bytes", p.Name, p.Inside)
+		}
+		sum += p.Inside
+		if p.Main {
+			mains++
+		}
+	}
+	if sum > footprint.Bytes(size) || len(facts.Packages) > 0 && mains != 1 {
+		t.Errorf("%d bytes inside %d, and %d are the file itself", sum, size, mains)
+	}
+}

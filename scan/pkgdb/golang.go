@@ -1,0 +1,353 @@
+package pkgdb
+
+import (
+	"bytes"
+	"debug/elf"
+	"encoding/binary"
+	"errors"
+	"iter"
+	"path"
+	"runtime/debug"
+	"strconv"
+	"strings"
+
+	"github.com/org/image-budget/footprint"
+)
+
+const (
+	goInfoSection = ".go.buildinfo"
+	// maxGoInfo bounds the list of modules, of which 100 are 10 kB.
+	maxGoInfo = 1 << 20
+	// maxGoFuncs bounds the functions that are looked at; Kubernetes has a
+	// tenth of it.
+	maxGoFuncs = 2_000_000
+)
+
+// readGolang says which modules a program is made of, and how many bytes of
+// machine code each of them is. Data, types and tables have no such owner: they
+// stay with the program.
+func readGolang(f File, e *elfFile) (Facts, error) {
+	version, text, err := goBuildInfo(e)
+	if err != nil {
+		return Facts{}, err
+	}
+	info, err := debug.ParseBuildInfo(text)
+	if err != nil {
+		return Facts{}, errors.New("malformed Go build information")
+	}
+	root := "/" + f.Path
+	main := Package{
+		Ecosystem: Golang, Root: root, Installed: true, Main: true, Asked: ByName,
+		Name: firstOf(info.Main.Path, info.Path, path.Base(f.Path)), Version: released(info.Main.Version),
+	}
+	pkgs := []Package{main, {
+		Ecosystem: Golang, Root: root, Installed: true, Asked: AsDependency,
+		Name: "stdlib", Version: strings.TrimPrefix(version, "go"),
+	}}
+	of := goModules{index: map[string]int{info.Main.Path: 0}}
+	named := map[string]int{main.Name: 0, "stdlib": 1}
+	for _, dep := range info.Deps {
+		name, version := dep.Path, dep.Version
+		if r := dep.Replace; r != nil {
+			version = r.Version
+			if r.Version != "" { // else a directory
+				name = r.Path
+			}
+		}
+		i, known := named[name]
+		if !known {
+			i = len(pkgs)
+			named[name] = i
+			pkgs = append(pkgs, Package{
+				Ecosystem: Golang, Root: root, Installed: true, Asked: AsDependency, Name: name, Version: released(version),
+			})
+		}
+		of.index[dep.Path] = i
+	}
+	for _, p := range pkgs[1:] {
+		pkgs[0].Requires = append(pkgs[0].Requires, p.Name)
+	}
+	facts := Facts{Packages: pkgs}
+	table, ok := findGoTable(e)
+	if !ok {
+		if e.Whole == nil {
+			facts.Skipped = "larger than " + footprint.Bytes(maxWholeELF).Short() + ": bytes of its modules are not known"
+		}
+		return facts, nil
+	}
+	inside := make([]footprint.Bytes, len(pkgs))
+	var sum footprint.Bytes
+	for name, size := range table.functions() {
+		n := footprint.Bytes(size)
+		inside[of.module(name)] += n
+		sum += n
+	}
+	if sum > footprint.Bytes(e.Size) {
+		facts.Skipped = "malformed table of Go functions"
+		return facts, nil
+	}
+	for i := range pkgs[1:] {
+		pkgs[i+1].Inside = inside[i+1]
+	}
+	return facts, nil
+}
+
+// released is empty for what was never given a version.
+func released(version string) string {
+	if version == "(devel)" {
+		return ""
+	}
+	return version
+}
+
+func firstOf(names ...string) string {
+	for _, n := range names {
+		if n != "" {
+			return n
+		}
+	}
+	return ""
+}
+
+// goBuildInfo returns the version of Go and the list of modules, as
+// debug/buildinfo has them, whose reader looks for them all over a file. Since
+// Go 1.18 both strings follow a header of 32 bytes; before, it points to them.
+func goBuildInfo(e *elfFile) (version, modules string, err error) {
+	malformed := errors.New("malformed Go build information")
+	s, _ := e.section(goInfoSection)
+	b, ok := e.at(s.off, min(s.size, maxGoInfo))
+	if !ok && e.Whole == nil {
+		return "", "", errors.New("larger than " + footprint.Bytes(maxWholeELF).Short())
+	}
+	if len(b) < 32 || !bytes.HasPrefix(b, []byte("\xff Go buildinf:")) {
+		return "", "", malformed
+	}
+	if b[15]&2 != 0 {
+		rest := b[32:]
+		for _, to := range []*string{&version, &modules} {
+			n, used := binary.Uvarint(rest)
+			if used <= 0 || n > uint64(len(rest)-used) {
+				return "", "", malformed
+			}
+			*to = string(rest[used : used+int(n)])
+			rest = rest[used+int(n):]
+		}
+	} else {
+		w := e.words
+		if int(b[14]) != w.size {
+			return "", "", malformed
+		}
+		version = e.goString(w.word(b[16:]))
+		modules = e.goString(w.word(b[16+w.size:]))
+	}
+	if version == "" {
+		return "", "", malformed
+	}
+	// The list stands between two marks of 16 bytes.
+	if len(modules) >= 33 && modules[len(modules)-17] == '\n' {
+		return version, modules[16 : len(modules)-16], nil
+	}
+	return version, "", nil
+}
+
+// goString reads a string header and the string.
+func (e *elfFile) goString(addr uint64) string {
+	w := e.words
+	header, ok := e.atAddress(addr, int64(2*w.size))
+	if !ok || len(header) < 2*w.size {
+		return ""
+	}
+	n := w.word(header[w.size:])
+	if n > maxGoInfo {
+		return ""
+	}
+	b, ok := e.atAddress(w.word(header), int64(n))
+	if !ok || uint64(len(b)) < n {
+		return ""
+	}
+	return string(b)
+}
+
+// goModules finds the module of a function. The main module is 0, the standard
+// library is 1.
+type goModules struct {
+	index map[string]int // by path
+	// Functions of one package stand together.
+	last       []byte
+	lastModule int
+}
+
+func (m *goModules) module(function []byte) int {
+	pkg := goPackage(function)
+	if m.last == nil || !bytes.Equal(pkg, m.last) {
+		m.last, m.lastModule = pkg, m.of(string(pkg))
+	}
+	return m.lastModule
+}
+
+// of looks for the longest module path that the package is in. What belongs to
+// none, and has no dot where a host would be, comes with Go.
+func (m *goModules) of(pkg string) int {
+	if pkg == "main" || pkg == "" {
+		return 0
+	}
+	pkg = unescapeGo(pkg)
+	for p := pkg; p != "." && p != "/"; p = path.Dir(p) {
+		if i, ok := m.index[p]; ok {
+			return i
+		}
+	}
+	host, _, _ := strings.Cut(pkg, "/")
+	if strings.Contains(host, ".") {
+		return 0
+	}
+	return 1
+}
+
+// goPackage cuts the path of the package from the name of a function, such as
+// "gopkg.in/yaml%2ev3.(*parser).peek"; it is empty for what the compiler makes,
+// "type:.eq.T" and the like. Types in brackets may have paths of their own.
+func goPackage(function []byte) []byte {
+	name := function
+	if i := bytes.IndexAny(name, "[({: "); i >= 0 {
+		name = name[:i]
+	}
+	if string(name) == "go." || bytes.HasPrefix(name, []byte("type..")) { // before Go 1.20
+		return nil
+	}
+	if len(name) < len(function) && (len(name) == 0 || function[len(name)] == ':' || function[len(name)] == ' ') {
+		return nil
+	}
+	slash := bytes.LastIndexByte(name, '/') + 1
+	if dot := bytes.IndexByte(name[slash:], '.'); dot >= 0 {
+		return name[:slash+dot]
+	}
+	return name // assembly, as _rt0_amd64_linux
+}
+
+// unescapeGo undoes what the compiler does to dots, and to letters that are not
+// ASCII, in the last element of a path.
+func unescapeGo(pkg string) string {
+	if !strings.Contains(pkg, "%") {
+		return pkg
+	}
+	var b strings.Builder
+	for i := 0; i < len(pkg); i++ {
+		if pkg[i] == '%' && i+2 < len(pkg) {
+			if c, err := strconv.ParseUint(pkg[i+1:i+3], 16, 8); err == nil {
+				b.WriteByte(byte(c))
+				i += 2
+				continue
+			}
+		}
+		b.WriteByte(pkg[i])
+	}
+	return b.String()
+}
+
+// goTable is the table of functions that the runtime has for its stack traces;
+// strip leaves it alone. debug/gosym reads it too, with an object for every
+// function.
+type goTable struct {
+	words words
+	// names are the names of functions, each ended by a zero.
+	names []byte
+	// funcs has the entry of each function and where its record is in it, one
+	// entry more for the end of the last.
+	funcs []byte
+	n     int
+	// field is the size of each of both in bytes.
+	field int
+	// name is where in a record the offset of the name is.
+	name int
+}
+
+// findGoTable looks for the table by its section, and where the linker of the
+// system put it into another one, by its first bytes.
+func findGoTable(e *elfFile) (goTable, bool) {
+	for _, s := range e.sections {
+		if string(s.name) == ".gopclntab" || string(s.name) == ".data.rel.ro.gopclntab" {
+			b, ok := e.bytes(s)
+			if !ok {
+				return goTable{}, false
+			}
+			return parseGoTable(b, e.words)
+		}
+	}
+	if e.Whole == nil {
+		return goTable{}, false
+	}
+	for _, s := range e.sections {
+		if s.flags&elf.SHF_ALLOC == 0 || s.flags&elf.SHF_EXECINSTR != 0 {
+			continue
+		}
+		all, _ := e.bytes(s)
+		for _, magic := range goTableMagics {
+			head := make([]byte, 6)
+			e.words.PutUint32(head, magic)
+			for b := all; ; b = b[1:] {
+				i := bytes.Index(b, head)
+				if i < 0 {
+					break
+				}
+				b = b[i:]
+				if t, ok := parseGoTable(b, e.words); ok {
+					return t, true
+				}
+			}
+		}
+	}
+	return goTable{}, false
+}
+
+// The magics of Go 1.20, 1.18 and 1.16.
+var goTableMagics = []uint32{0xfffffff1, 0xfffffff0, 0xfffffffa}
+
+// parseGoTable reads the header: the magic, two zeros, the size of an
+// instruction, that of a word, and then words: how many functions, how many
+// files, since 1.18 the start of the text, and where the tables begin: names,
+// compilation units, files, line tables, functions.
+func parseGoTable(b []byte, w words) (goTable, bool) {
+	if len(b) < 8+8*w.size || int(b[7]) != w.size || b[4] != 0 || b[5] != 0 {
+		return goTable{}, false
+	}
+	word := func(i int) uint64 { return w.word(b[8+i*w.size:]) }
+	t := goTable{words: w, field: 4, name: 4}
+	names, cus, funcs := word(3), word(4), word(7)
+	switch w.Uint32(b) {
+	case goTableMagics[0], goTableMagics[1]:
+	case goTableMagics[2]:
+		names, cus, funcs = word(2), word(3), word(6)
+		t.field, t.name = w.size, w.size
+	default:
+		return goTable{}, false
+	}
+	n := word(0)
+	if names > cus || cus > funcs || funcs > uint64(len(b)) || n == 0 || n > maxGoFuncs {
+		return goTable{}, false
+	}
+	t.names, t.funcs, t.n = b[names:cus], b[funcs:], int(n)
+	return t, len(t.funcs) >= (2*t.n+1)*t.field
+}
+
+// functions yields the name of each function and the bytes from its entry to
+// that of the next one.
+func (t goTable) functions() iter.Seq2[[]byte, uint32] {
+	field := words{t.words.ByteOrder, t.field}
+	return func(yield func([]byte, uint32) bool) {
+		for i := range t.n {
+			pair := t.funcs[2*i*t.field:]
+			entry, record, next := field.word(pair), field.word(pair[t.field:]), field.word(pair[2*t.field:])
+			if next <= entry || next-entry > 1<<30 || record+uint64(t.name)+4 > uint64(len(t.funcs)) || record > uint64(len(t.funcs)) {
+				continue
+			}
+			at := t.words.Uint32(t.funcs[record+uint64(t.name):])
+			if uint64(at) >= uint64(len(t.names)) {
+				continue
+			}
+			if !yield(cString(t.names[at:], 256), uint32(next-entry)) {
+				return
+			}
+		}
+	}
+}

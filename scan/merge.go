@@ -87,15 +87,15 @@ func total(out *footprint.Image, opt Options) {
 // not known for their sum; of no layers, everything is known to be 0.
 func sumLayers(m *footprint.Metrics, layers []footprint.Layer) {
 	m.Layers = len(layers)
-	m.Has = footprint.HasCompressed | footprint.HasFiles | footprint.HasModes
+	m.Has = footprint.HasCompressed | footprint.HasFiles
 	for _, l := range layers {
 		m.Has &= l.Has
-		if l.Has&footprint.HasFiles == 0 {
-			m.Has &^= footprint.HasModes
-		}
 		m.Compressed += l.Compressed
 		m.CompressedEstimated = m.CompressedEstimated || l.CompressedEstimated
 		m.Unpacked += l.Unpacked
 		m.Wasted += l.Wasted
+	}
+	if m.Has&footprint.HasFiles != 0 {
+		m.Has |= footprint.HasModes // they are counted on the merged tree
 	}
 }

@@ -19,7 +19,7 @@ func (f *Facts) Bound() {
 	size := 0
 	for i := range f.Packages {
 		p := &f.Packages[i]
-		size += len(p.Ecosystem) + len(p.Root) + len(p.Name) + len(p.Version)
+		size += len(p.Ecosystem) + len(p.Root) + len(p.Name) + len(p.Instance) + len(p.Version)
 		for _, list := range [][]string{p.Files, p.Trees, p.Requires, p.Provides} {
 			for _, s := range list {
 				size += len(s)
@@ -105,6 +105,7 @@ func (w *factWriter) pkg(p *Package) {
 	w.text(p.Ecosystem)
 	w.text(p.Root)
 	w.text(p.Name)
+	w.text(p.Instance)
 	w.text(p.Version)
 	w.texts(p.Files)
 	w.texts(p.Trees)
@@ -188,7 +189,7 @@ func (r *factReader) pkg() Package {
 	return Package{
 		Installed: flags&flagInstalled != 0, Main: flags&flagMain != 0, Dev: flags&flagDev != 0,
 		Asked: Asked(r.number(uint64(AsDependency))), Inside: r.bytes(),
-		Ecosystem: r.text(), Root: r.text(), Name: r.text(), Version: r.text(),
+		Ecosystem: r.text(), Root: r.text(), Name: r.text(), Instance: r.text(), Version: r.text(),
 		Files: r.texts(), Trees: r.texts(), Requires: r.texts(), Provides: r.texts(),
 	}
 }

@@ -58,9 +58,9 @@ func Combine(found []Found) []Installed {
 	return c.installed()
 }
 
-type packageKey struct{ ecosystem, root, name string }
+type packageKey struct{ ecosystem, root, name, instance string }
 
-func keyOf(p *Package) packageKey { return packageKey{p.Ecosystem, p.Root, p.Name} }
+func keyOf(p *Package) packageKey { return packageKey{p.Ecosystem, p.Root, p.Name, p.Instance} }
 
 // combined is a package while its facts come in.
 type combined struct {

@@ -20,10 +20,10 @@ func gemReaders() []reader {
 			dir := path.Base(strings.TrimSuffix(langParent(f.Path), "/default"))
 			return dir == "specifications" && (bytes.Contains(head, []byte("# stub: ")) || bytes.Contains(head, []byte("Gem::Specification.new")))
 		}},
-		{name: "gem from git", partial: true, read: gemCheckout, wants: func(f File, _ []byte) bool {
+		{name: "gem from git", parts: headOnly, read: gemCheckout, wants: func(f File, _ []byte) bool {
 			return strings.HasSuffix(f.Path, ".gemspec") && gemGit.MatchString(f.Path)
 		}},
-		{name: "gem extension", partial: true, read: gemExtension, wants: func(f File, _ []byte) bool {
+		{name: "gem extension", parts: headOnly, read: gemExtension, wants: func(f File, _ []byte) bool {
 			return strings.HasSuffix(f.Path, "/gem.build_complete") && gemBuilt.MatchString(f.Path)
 		}},
 	}

@@ -34,7 +34,7 @@ func npmReaders() []reader {
 			return npmState(f.Path, ".pnpm/lock.yaml")
 		}},
 		// The name of the archive says it all.
-		{name: "yarn archive", partial: true, read: yarnArchive, wants: func(f File, _ []byte) bool {
+		{name: "yarn archive", parts: headOnly, read: yarnArchive, wants: func(f File, _ []byte) bool {
 			return strings.HasSuffix(f.Path, ".zip") && yarnZip.MatchString(f.Path)
 		}},
 	}

@@ -169,3 +169,7 @@ func readers() []reader {
 	}
 	return all
 }
+
+// headOnly are the parts of a reader that needs no more than how a file begins,
+// or only its name.
+func headOnly(int64, []byte) []span { return nil }

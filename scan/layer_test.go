@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
 	"github.com/org/image-budget/footprint"
+	"github.com/org/image-budget/scan/pkgdb"
 	"github.com/org/image-budget/source"
 )
 
@@ -321,7 +322,7 @@ func TestCacheIsPruned(t *testing.T) {
 func TestEstimateIsPinned(t *testing.T) {
 	t.Parallel()
 	layer := tarOf(t, "a="+strings.Repeat("estimate ", 1000))
-	x, err := (&layerReader{limits: Limits{}.withDefaults(), estimate: true, buf: make([]byte, 4096)}).read(bytes.NewReader(layer))
+	x, err := (&layerReader{limits: Limits{}.withDefaults(), estimate: true, buf: make([]byte, 4096), packages: pkgdb.NewCollector()}).read(bytes.NewReader(layer))
 	must(t, err)
 	// If this changes with a library, so must EstimateMethod: stored baselines
 	// would otherwise be compared with figures of another making.

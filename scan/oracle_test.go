@@ -19,6 +19,8 @@ type oracle struct {
 	Unpacked []int64 // per layer
 	Final    int64
 	Files    int
+	// Executables and Setuid count names, as Files does.
+	Executables, Setuid int
 }
 
 // unpack applies layers to a fresh directory. Nothing of package scan is used.
@@ -46,6 +48,12 @@ func unpack(t testing.TB, layers [][]byte) oracle {
 			return err
 		}
 		o.Files++
+		if info.Mode()&0o111 != 0 {
+			o.Executables++
+		}
+		if info.Mode()&(fs.ModeSetuid|fs.ModeSetgid) != 0 {
+			o.Setuid++
+		}
 		if ino := info.Sys().(*syscall.Stat_t).Ino; !seen[ino] {
 			seen[ino] = true
 			o.Final += info.Size()
@@ -136,6 +144,7 @@ func place(t testing.TB, dir string, e oracleEntry) {
 	switch h.Typeflag {
 	case tar.TypeReg, tar.TypeGNUSparse:
 		must(t, os.WriteFile(path, e.content, 0o644))
+		must(t, syscall.Chmod(path, uint32(h.Mode)))
 	case tar.TypeDir:
 		must(t, os.MkdirAll(path, 0o755))
 	case tar.TypeSymlink:

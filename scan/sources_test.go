@@ -59,7 +59,7 @@ func TestOneImageFromEverySource(t *testing.T) {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
 			img := measureReference(t, f.ref, f.host)
-			got := oracle{Final: int64(img.Metrics.Final), Files: img.Metrics.Files}
+			got := oracle{Final: int64(img.Metrics.Final), Files: img.Metrics.Files, Executables: img.Metrics.Executables, Setuid: img.Metrics.Setuid}
 			for _, l := range img.Layers {
 				got.Unpacked = append(got.Unpacked, int64(l.Unpacked))
 			}

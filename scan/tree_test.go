@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/org/image-budget/footprint"
+	"github.com/org/image-budget/scan/pkgdb"
 )
 
 // tarOf writes entries given as "name", "name=content", "name/", "name->target"
@@ -35,6 +36,10 @@ func tarOf(t testing.TB, entries ...string) []byte {
 			h.Name, h.Typeflag = name, tar.TypeFifo
 		}
 		h.Size = int64(len(content))
+		if h.Typeflag == tar.TypeReg {
+			// Files with content are of all kinds.
+			h.Mode = []int64{0o644, 0o755, 0o4755, 0o2711, 0o600}[len(content)%5]
+		}
 		must(t, tw.WriteHeader(h))
 		_, err := tw.Write([]byte(content))
 		must(t, err)
@@ -56,7 +61,7 @@ func tryMeasure(layers [][]byte, opt Options) (*footprint.Image, error) {
 	var indexes []*Index
 	img := &footprint.Image{}
 	for i, layer := range layers {
-		lr := layerReader{limits: opt.Limits, buf: make([]byte, 1000)}
+		lr := layerReader{limits: opt.Limits, buf: make([]byte, 1000), packages: pkgdb.NewCollector()}
 		x, err := lr.read(bytes.NewReader(layer))
 		if err != nil {
 			return nil, err
@@ -91,7 +96,8 @@ func against(t testing.TB, layers [][]byte) *footprint.Image {
 	}
 	m := footprint.Metrics{
 		Unpacked: footprint.Bytes(unpacked), Final: footprint.Bytes(want.Final), Wasted: footprint.Bytes(unpacked - want.Final),
-		Files: want.Files, Layers: len(layers), Has: footprint.HasFiles,
+		Files: want.Files, Layers: len(layers), Executables: want.Executables, Setuid: want.Setuid,
+		Has: footprint.HasFiles | footprint.HasModes,
 	}
 	if diff := cmp.Diff(m, got.Metrics); diff != "" {
 		t.Errorf("metrics (-unpacked on disk +measured):\n%s", diff)

@@ -11,9 +11,14 @@ const maxCauses = 20
 // causes explains a growth by paths and by waste, heaviest first. It uses the
 // tree up.
 func causes(root *node, d *Delta, old, new *Image) []Cause {
-	c := causeFinder{delta: d, old: old, new: new, gains: map[int]Bytes{}, coarse: old.Files == nil || new.Files == nil}
+	c := causeFinder{delta: d, old: old, new: new, gains: map[int]Bytes{}, copied: map[string]bool{}, coarse: old.Files == nil || new.Files == nil}
 	if d.replaced() {
 		c.base = baseLayers(new)
+	}
+	for _, twice := range new.Duplicates {
+		for _, p := range twice.Paths {
+			c.copied[p] = twice.Dir
+		}
 	}
 	for _, l := range d.Layers {
 		if gain, _ := l.Unpacked(); l.New != nil && l.New.Index >= c.base && gain > 0 {
@@ -89,6 +94,8 @@ type causeFinder struct {
 	// another base all of them are built anew, with the same files mostly.
 	base  int
 	gains map[int]Bytes
+	// copied are the directories of the new image that are there twice.
+	copied map[string]bool
 	// coarse is set where the files of an image are not known one by one.
 	coarse bool
 }
@@ -100,10 +107,11 @@ func (c *causeFinder) otherBase(bytes Bytes, metric Metric) {
 	}
 }
 
-// carve cuts the outermost well-known directories that grew out of the tree,
-// however deep they are, so that nothing above counts them again.
+// carve cuts the outermost well-known directories that grew out of the tree, and
+// new ones that are copies, however deep they are, so that nothing above counts
+// them again.
 func (c *causeFinder) carve(n *node) []*node {
-	if n.dir && n.growth() >= c.threshold && label(n.path) != "" {
+	if n.dir && n.growth() >= c.threshold && (label(n.path) != "" || !n.inOld && c.copied[n.path]) {
 		return []*node{n}
 	}
 	var cut []*node

@@ -51,7 +51,7 @@ func TestCombine(t *testing.T) {
 	want := []line{
 		{"dpkg:alone", "", "", ""}, {"dpkg:clang", "", "[/usr/bin/clang /usr/bin/cc.real]", ""}, {"dpkg:libc", "", "", ""},
 		{"dpkg:libllvm", "", "", ""}, {"dpkg:libz", "", "", ""},
-		{"golang:example.com/app", "", "", "{/srv/app 0 true}"}, {"golang:stdlib", "", "", "{/srv/app 70 false}"},
+		{"golang:example.com/app", "", "", "{/srv/app 0 B true}"}, {"golang:stdlib", "", "", "{/srv/app 70 B false}"},
 		{"npm:a dev", "", "", ""}, {"npm:b dev", "a", "", ""},
 	}
 	// "libllvm | x" is one name here: readers take alternatives apart.

@@ -165,9 +165,9 @@ func pair(was, now footprint.Bytes, wasEstimated, estimated bool) (string, strin
 }
 
 // percent is the change as a share, "" where it says nothing: a layer more is a
-// layer more.
+// layer more, and so is a setuid file.
 func (f figure) percent(decimals int) string {
-	if !f.compared || f.metric == footprint.LayerCount {
+	if !f.compared || f.metric == footprint.LayerCount || f.metric == footprint.Setuid {
 		return ""
 	}
 	return percentOf(f.now-f.was, f.was, decimals)

@@ -1,6 +1,7 @@
 package report_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -71,6 +72,59 @@ func split(img *footprint.Image, base int) {
 	img.Metrics = total(img.Layers, 0)
 	img.Base = &footprint.Base{FoundBy: "budget file", Reference: "node:20-bookworm-slim", Metrics: b}
 	img.Own = &o
+	modes(img, 290, 8)
+}
+
+// modes sets the counts of an image whose base is all that it had before.
+func modes(img *footprint.Image, executables, setuid int) {
+	img.Surface = &footprint.Surface{
+		Setuid: []string{"/usr/bin/chsh", "/usr/bin/mount", "/usr/bin/passwd", "/usr/bin/su"},
+		Shells: []string{"/bin/bash", "/bin/sh", "/usr/bin/bash", "/usr/bin/sh"}, PackageManagers: []string{"/usr/bin/apt", "/usr/bin/dpkg", "/usr/local/bin/npm"},
+	}
+	for _, m := range []*footprint.Metrics{&img.Metrics, &img.Base.Metrics, img.Own} {
+		m.Has |= footprint.HasModes
+	}
+	img.Metrics.Executables, img.Metrics.Setuid = executables, setuid
+	img.Base.Metrics.Executables, img.Base.Metrics.Setuid = 290, 8
+	img.Own.Executables, img.Own.Setuid = executables-290, setuid-8
+}
+
+// inventory fills in what is known of the bytes of newImage; it adds up to what a
+// container sees.
+func inventory(img *footprint.Image) {
+	img.Packages = []footprint.Package{
+		{Ecosystem: "dpkg", Name: "nodejs", Version: "20.11.1-1nodesource1", Bytes: 78_100_000, Files: 900, Layer: 1},
+		{Ecosystem: "npm", Name: "typescript", Version: "5.4.5", Bytes: 22_400_000, Own: 22_400_000, Files: 412, Layer: 4, Path: "/app/node_modules/typescript", Dev: true},
+		{Ecosystem: "npm", Name: "@esbuild/linux-x64", Version: "0.20.2", Bytes: 9_600_000, Own: 9_600_000, Files: 3, Layer: 4, Path: "/app/node_modules/@esbuild/linux-x64", Through: "vite", Dev: true},
+		{Ecosystem: "dpkg", Name: "perl-base", Version: "5.36.0-7+deb12u1", Bytes: 7_800_000, Files: 300, Layer: 0},
+		{Ecosystem: "dpkg", Name: "bash", Version: "5.2.15-2+b2", Bytes: 6_500_000, Files: 20, Layer: 0},
+		{Ecosystem: "dpkg", Name: "libssl3", Version: "3.0.11-1~deb12u2", Bytes: 6_000_000, Files: 8, Layer: 1, Through: "nodejs"},
+		{Ecosystem: "npm", Name: "react-dom", Version: "18.2.0", Bytes: 4_500_000, Own: 4_500_000, Files: 60, Layer: 4, Path: "/app/node_modules/react-dom"},
+		{Ecosystem: "npm", Name: "vite", Version: "5.2.8", Bytes: 3_100_000, Own: 3_100_000, Files: 50, Layer: 4, Path: "/app/node_modules/vite", Dev: true},
+	}
+	for i := range 20 {
+		img.Packages = append(img.Packages, footprint.Package{
+			Ecosystem: "npm", Name: fmt.Sprintf("lib-%02d", i), Version: "1.0.0", Bytes: 1_569_000, Own: 1_569_000, Files: 10, Layer: 4, Path: fmt.Sprintf("/app/node_modules/lib-%02d", i), Through: "express",
+		})
+	}
+	img.Packages = append(img.Packages, footprint.Package{Ecosystem: "npm", Name: "express", Version: "4.19.2", Bytes: 220_000, Own: 220_000, Files: 16, Layer: 4, Path: "/app/node_modules/express"})
+	img.Rest = &footprint.Rest{Base: 28_800_000, Application: 10_381_004, Unowned: 8_400_000}
+	img.Contents = []footprint.Content{
+		{Kind: footprint.DebugInfo, Bytes: 12_300_000, Own: 0, Files: 14, Heaviest: "/usr/bin/node"},
+		{Kind: footprint.PackageCaches, Bytes: 8_400_000, Own: 8_400_000, Files: 518, Heaviest: "/root/.npm/_cacache/content-v2/sha512/a1/b2/c3d4"},
+		{Kind: footprint.VersionControl, Bytes: 7_100_000, Own: 7_100_000, Files: 300, Heaviest: "/app/.git/objects/pack/pack-1f2e3d.pack"},
+		{Kind: footprint.SourceMaps, Bytes: 3_200_000, Own: 2_900_000, Files: 88, Heaviest: "/app/node_modules/react-dom/umd/react-dom.development.js.map"},
+		{Kind: footprint.Locales, Bytes: 400, Own: 0, Files: 1, Heaviest: "/usr/share/locale/de"},
+	}
+	img.Duplicates = []footprint.Duplicate{
+		{Bytes: 3_100_000, Dir: true, Files: 50, Copies: 2, Paths: []string{"/app/build", "/srv/build"}, Layers: []int{5, 5}},
+		{Bytes: 1_200_000, Files: 1, Copies: 5, Paths: []string{"/app/a.wasm", "/app/node_modules/lib-01/a.wasm", "/app/node_modules/lib-02/a.wasm"}, Layers: []int{5, 4, 4}},
+	}
+	img.DuplicateBytes = 4_700_000
+	img.Skipped = []footprint.Skipped{{Path: "/app/node_modules/huge/package.json", Why: "larger than 64 MB"}}
+	modes(img, 312, 9)
+	img.Surface.Setuid = []string{"/usr/bin/chsh", "/usr/bin/mount", "/usr/bin/newgrp", "/usr/bin/passwd", "/usr/bin/su"}
+	img.Surface.Compilers = []string{"/usr/bin/cc", "/usr/bin/gcc", "/usr/bin/x86_64-linux-gnu-gcc-12"}
 }
 
 func oldImage() *footprint.Image {
@@ -126,6 +180,7 @@ func newImage() *footprint.Image {
 		},
 	}
 	split(img, 2)
+	inventory(img)
 	return img
 }
 
@@ -180,8 +235,13 @@ func richDelta(base, head *footprint.Image) *footprint.Delta {
 		{Bytes: 7_100_000, Metric: footprint.Unpacked, Label: "git history", Path: "/app/.git", Change: footprint.Added, Layer: 5},
 	}
 	d.Packages = []footprint.PackageChange{
-		{Ecosystem: "npm", Name: "typescript", Change: footprint.Added, To: "5.4.5", Bytes: 1_100_000},
-		{Ecosystem: "npm", Name: "express", Change: footprint.Changed, From: "4.18.0", To: "4.19.2", Bytes: 12_000},
+		{Ecosystem: "npm", Name: "typescript", Change: footprint.Added, To: "5.4.5", Bytes: 1_100_000, Layer: 4, Dev: true},
+		{Ecosystem: "npm", Name: "express", Change: footprint.Changed, From: "4.18.0", To: "4.19.2", Bytes: 12_000, Layer: 4},
+		{Ecosystem: "dpkg", Name: "libtinfo5", Change: footprint.Removed, From: "6.4-4", Bytes: -11_000, Layer: -1, Through: "bash"},
+	}
+	d.Moves = []footprint.Move{
+		{From: "/app/old", To: "/opt/new", Dir: true, Bytes: 3_100_000, Files: 12},
+		{From: "/app/server.crt", To: "/etc/ssl/server.crt", Bytes: 2_100, Files: 1},
 	}
 	return d
 }

@@ -31,6 +31,7 @@ func cases(t testing.TB) map[string]*report.Report {
 		"not-comparable": notComparable(t), "waived": waived(t), "estimated": estimated(t), "no-budget": noBudget(t), "many-images": fleet(t, 200), "all-over": allOver(t, 200), "platforms": platforms(t),
 		"unmeasured": unmeasured(fine(t), refused), "only-unmeasured": unmeasured(wrap(), refused),
 		"diff-same": same(0), "diff-recompressed": same(3), "diff-base-unknown": baseUnknown(t), "creep": creep(t), "base-bump": bump(t), "base-shrunk": baseShrunk(t), "diff-base-bump": diffBump(t),
+		"regressions": regressions(t, report.Check), "diff-regressions": regressions(t, report.Diff),
 	}
 }
 
@@ -83,12 +84,13 @@ func noBaseline(t testing.TB) *report.Report {
 // withoutFiles forgets everything that only reading layers tells.
 func withoutFiles(img *footprint.Image) *footprint.Image {
 	img.Dead, img.DeadFiles, img.Dirs, img.Paths = nil, nil, nil, nil
+	img.Packages, img.Rest, img.Contents, img.Duplicates, img.DuplicateBytes, img.Skipped, img.Surface = nil, nil, nil, nil, 0, nil, nil
 	for i := range img.Layers {
 		l := &img.Layers[i]
 		l.Unpacked, l.Wasted, l.Files, l.Has = 0, 0, 0, compressed
 	}
 	for _, m := range []*footprint.Metrics{&img.Metrics, &img.Base.Metrics, img.Own} {
-		m.Unpacked, m.Final, m.Wasted, m.Files, m.Has = 0, 0, 0, 0, compressed
+		m.Unpacked, m.Final, m.Wasted, m.Files, m.Executables, m.Setuid, m.Has = 0, 0, 0, 0, 0, 0, compressed
 	}
 	return img
 }
@@ -282,6 +284,58 @@ func fleetOnTwo(t testing.TB) *report.Report {
 		}
 	}
 	r.Images[6].Head.Name = "a-team/a-rather-long-name-of-a-service"
+	return r
+}
+
+// regressions are what goes wrong, all at once: packages that came for the sake of
+// another, a dev dependency, a copied directory, and a layer that moved.
+func regressions(t testing.TB, kind report.Kind) *report.Report {
+	head, base := newImage(), oldImage()
+	line := func(index, start int) {
+		head.Layers[index].Origin = &footprint.Origin{File: "Dockerfile", Stage: "runtime", Start: start, End: start, Exact: true}
+	}
+	line(3, 9)
+	line(4, 12)
+	line(5, 14)
+	d := delta(base, head)
+	d.Layers[2].Old, d.Layers[2].Change = &base.Layers[3], footprint.Same
+	d.Layers[3].Old, d.Layers[3].Change = &base.Layers[2], footprint.Same
+	d.Paths = []footprint.PathChange{{Path: "/srv/build", Change: footprint.Added, Dir: true, New: d.Final, Bytes: d.Final, Files: 50, Layer: 5}}
+	apt := func(name, through string, bytes footprint.Bytes) footprint.PackageChange {
+		return footprint.PackageChange{Ecosystem: "dpkg", Name: name, Change: footprint.Added, To: "1:12.2.0-14", Bytes: bytes, Layer: 3, Through: through}
+	}
+	changed := []footprint.PackageChange{
+		{Ecosystem: "dpkg", Name: "libllvm15", Change: footprint.Added, To: "1:15.0.6-4+b1", Bytes: 38_200_000, Layer: 4, Through: "clang"},
+		apt("gcc-12", "build-essential", 21_000_000), apt("cpp-12", "build-essential", 9_000_000), apt("libgcc-12-dev", "build-essential", 2_500_000), apt("make", "build-essential", 400_000), apt("build-essential", "", 20_000),
+		{Ecosystem: "npm", Name: "typescript", Change: footprint.Added, To: "5.4.5", Bytes: 22_400_000, Layer: 4, Dev: true},
+		{Ecosystem: "dpkg", Name: "openssl", Change: footprint.Changed, From: "3.0.11", To: "3.0.15", Bytes: 1_100_000, Layer: 3},
+		{Ecosystem: "golang", Name: "github.com/aws/aws-sdk-go-v2/service/ec2", Change: footprint.Changed, From: "v1.148.0", To: "v1.150.0", Bytes: 900_000, Layer: 5},
+		{Ecosystem: "python", Name: "numpy", Change: footprint.Changed, From: "1.26.4", To: "1.26.4", Bytes: 200_000, Layer: 5},
+		{Ecosystem: "rpm", Name: "vim", Change: footprint.Removed, From: "9.0", Bytes: -3_000_000, Layer: -1},
+	}
+	d.Packages = changed
+	d.Moves = []footprint.Move{{From: "/app/old", To: "/opt/new", Dir: true, Bytes: 3_100_000, Files: 12}}
+	cause := func(bytes footprint.Bytes, layer, more int, packages ...footprint.PackageChange) footprint.Cause {
+		return footprint.Cause{Bytes: bytes, Metric: footprint.Unpacked, Change: packages[0].Change, Layer: layer, Packages: packages, More: more}
+	}
+	d.Causes = []footprint.Cause{
+		cause(38_200_000, 4, 0, changed[0]),
+		cause(32_920_000, 3, 2, changed[1], changed[2], changed[3]),
+		{Bytes: 30_000_000, Metric: footprint.Unpacked, Path: "/srv/build", Change: footprint.Added, Layer: 5, CopyOf: "/app/build"},
+		cause(22_400_000, 4, 0, changed[6]),
+		cause(1_100_000, 3, 0, changed[7]),
+		cause(900_000, 5, 0, changed[8]),
+		cause(200_000, 5, 0, changed[9]),
+	}
+	img := report.Image{Head: head, Base: base, Delta: d, Baseline: found()}
+	img = judged(&img, parseBudget(t, simpleBudget))
+	if kind == report.Diff {
+		img.Verdict, img.Baseline = budget.Verdict{Status: budget.Pass}, report.Baseline{Status: "found"}
+	}
+	r := wrap(img)
+	if r.Kind = kind; kind == report.Diff {
+		r.Run = report.Run{}
+	}
 	return r
 }
 

@@ -18,8 +18,9 @@ import (
 const Version = 1
 
 // JSON writes a report for machines; the names are an interface. Sizes are
-// integers of bytes, a figure that was not measured is null, an empty list is [].
-// [ReadJSON] reads it back, and every format then renders the same text.
+// integers of bytes, a figure that was not measured is null, and so is a list of what
+// nobody looked for; an empty list is []. [ReadJSON] reads it back, and every format
+// then renders the same text.
 //
 // The text holds no character that hides or moves others and no runner command,
 // so that it may be printed in a log: such characters are written as \uXXXX. It returns an error of w, and one for a
@@ -112,6 +113,8 @@ type footprintJSON struct {
 	Own         *ownJSON          `json:"own"`
 	Layers      []layerJSON       `json:"layers"`
 	Dead        []footprint.Dead  `json:"dead"`
+	// Surface is null where no layer was read.
+	Surface *footprint.Surface `json:"surface"`
 }
 
 type imageJSON struct {
@@ -120,17 +123,24 @@ type imageJSON struct {
 	Source       string        `json:"source"`
 	ConfigDigest string        `json:"config_digest"`
 	footprintJSON
-	DeadFiles      []footprint.DeadFile `json:"dead_files"`
-	Packages       []footprint.Package  `json:"packages"`
-	Paths          []footprint.PathSize `json:"paths"`
-	Directories    []footprint.Dir      `json:"directories"`
-	DirectoryFloor footprint.Bytes      `json:"directory_floor"`
-	LargestFiles   []largeFileJSON      `json:"largest_files"`
-	Baseline       baselineJSON         `json:"baseline"`
-	Delta          *deltaJSON           `json:"delta"`
-	Checks         []checkJSON          `json:"checks"`
-	Notes          []string             `json:"notes"`
-	Suggestions    []struct{}           `json:"suggestions"`
+	DeadFiles []footprint.DeadFile `json:"dead_files"`
+	// Packages and Rest are null where nobody looked for packages; else they add
+	// up to metrics.final.
+	Packages       []footprint.Package   `json:"packages"`
+	Rest           *footprint.Rest       `json:"rest"`
+	Contents       []footprint.Content   `json:"contents"`
+	Duplicates     []footprint.Duplicate `json:"duplicates"`
+	DuplicateBytes footprint.Bytes       `json:"duplicate_bytes"`
+	Skipped        []footprint.Skipped   `json:"skipped"`
+	Paths          []footprint.PathSize  `json:"paths"`
+	Directories    []footprint.Dir       `json:"directories"`
+	DirectoryFloor footprint.Bytes       `json:"directory_floor"`
+	LargestFiles   []largeFileJSON       `json:"largest_files"`
+	Baseline       baselineJSON          `json:"baseline"`
+	Delta          *deltaJSON            `json:"delta"`
+	Checks         []checkJSON           `json:"checks"`
+	Notes          []string              `json:"notes"`
+	Suggestions    []struct{}            `json:"suggestions"`
 }
 
 type baseJSON struct {
@@ -183,6 +193,7 @@ type deltaJSON struct {
 	Base     *baseChangeJSON           `json:"base"`
 	Layers   []layerChangeJSON         `json:"layers"`
 	Packages []footprint.PackageChange `json:"packages"`
+	Moves    []footprint.Move          `json:"moves"`
 	Paths    []footprint.PathChange    `json:"paths"`
 	Causes   []causeJSON               `json:"causes"`
 }
@@ -309,13 +320,17 @@ func newImageJSON(img *Image) (imageJSON, error) {
 	out := imageJSON{
 		Name: head.Name, Status: passIfNone(img.Verdict.Status), Source: head.Source, ConfigDigest: head.ConfigDigest,
 		footprintJSON: newFootprintJSON(head),
-		DeadFiles:     filled(head.DeadFiles), Packages: filled(head.Packages), Paths: filled(head.Paths),
+		DeadFiles:     filled(head.DeadFiles), Paths: filled(head.Paths),
+		Contents: filled(head.Contents), Duplicates: filled(head.Duplicates), DuplicateBytes: head.DuplicateBytes, Skipped: filled(head.Skipped),
 		Directories: filled(head.Dirs), DirectoryFloor: head.DirFloor,
 		LargestFiles: []largeFileJSON{}, Checks: []checkJSON{}, Notes: filled(img.Verdict.Notes), Suggestions: []struct{}{},
 		Baseline: baselineJSON{
 			Status: img.Baseline.Status, From: img.Baseline.From, Reason: img.Baseline.Reason,
 			Commit: img.Baseline.Commit, Distance: img.Baseline.Distance,
 		},
+	}
+	if head.Packages != nil && head.Rest != nil {
+		out.Packages, out.Rest = head.Packages, head.Rest
 	}
 	if out.Baseline.Status == "" {
 		out.Baseline.Status = string(budget.BaselineNone)
@@ -350,6 +365,9 @@ func newFootprintJSON(img *footprint.Image) footprintJSON {
 	if img.Own != nil {
 		out.Own = &ownJSON{*img.Own}
 	}
+	if s := img.Surface; s != nil {
+		out.Surface = &footprint.Surface{Setuid: filled(s.Setuid), Shells: filled(s.Shells), PackageManagers: filled(s.PackageManagers), Compilers: filled(s.Compilers)}
+	}
 	for _, l := range img.Layers {
 		layer := layerJSON{Index: l.Index, Digest: l.Digest, DiffID: l.DiffID, CreatedBy: l.CreatedBy, InBase: l.InBase, Origin: l.Origin}
 		if l.Has&footprint.HasCompressed != 0 {
@@ -365,7 +383,7 @@ func newFootprintJSON(img *footprint.Image) footprintJSON {
 
 func newDeltaJSON(d *footprint.Delta) *deltaJSON {
 	out := &deltaJSON{
-		Layers: []layerChangeJSON{}, Packages: filled(d.Packages), Paths: filled(d.Paths), Causes: []causeJSON{},
+		Layers: []layerChangeJSON{}, Packages: filled(d.Packages), Moves: filled(d.Moves), Paths: filled(d.Paths), Causes: []causeJSON{},
 	}
 	if d.Has&footprint.HasCompressed != 0 {
 		out.Compressed = &d.Compressed

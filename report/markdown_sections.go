@@ -501,11 +501,12 @@ func (m *markdown) changedLayers(img *Image) (p part, changed, removed int) {
 			changed++
 		}
 	}
+	moved := movedLayers(img.Delta)
 	for _, c := range ownChanges(img.Delta) {
 		if c.Change == footprint.Removed {
 			removed++
 		}
-		if c.Change == footprint.Same {
+		if c.Change == footprint.Same && !moved[c.New] {
 			same = append(same, c)
 			continue
 		}
@@ -520,7 +521,10 @@ func (m *markdown) changedLayers(img *Image) (p part, changed, removed int) {
 		if c.New != nil {
 			index, what = strconv.Itoa(c.New.Index), m.from(c.New, inCell)
 		}
-		if c.Change != footprint.Changed {
+		switch {
+		case c.Old != nil && moved[c.New]:
+			what += fmt.Sprintf(", moved from %d", c.Old.Index)
+		case c.Change != footprint.Changed:
 			what += ", " + string(c.Change)
 		}
 		p.rows = append(p.rows, tableRow(index, what, was, now, change))
@@ -648,6 +652,9 @@ func checkRow(c budget.Check) string {
 	return tableRow(inCell(c.Limit), rule(c, prose), actual, headroom, status)
 }
 
+// maxPackageRows is how many changed packages a table holds.
+const maxPackageRows = 60
+
 // packages lists packages that came, went or changed.
 func (m *markdown) packages() section {
 	s := section{name: "packages", noun: "package", rank: 6}
@@ -656,14 +663,20 @@ func (m *markdown) packages() section {
 		if img.Delta == nil || len(img.Delta.Packages) == 0 || m.Kind == Inspect {
 			continue
 		}
-		p := part{head: m.about(img) + tableHead("package", "", "version", ">change (unpacked)")}
-		for _, c := range img.Delta.Packages {
-			p.rows = append(p.rows, tableRow(inCell(c.Ecosystem+":"+c.Name), string(c.Change), versions(c, inCell), c.Bytes.Signed()))
+		changes := img.Delta.Packages
+		g := grid{columns: []string{"package", "", "version", ">change (unpacked)", "brought by"}}
+		for i, c := range changes {
+			if i == maxPackageRows {
+				more := changes[i:]
+				g.add(plural(len(more), "more package"), "changed", "–", sumOfPackages(more).Signed(), "–")
+				break
+			}
+			g.add(inCell(packageName(c.Ecosystem, c.Name)), packageChangeWord(c), orDash(withReason(versions(c, inCell), c.Through, c.Dev, inCell)), c.Bytes.Signed(), orDash(m.layerPlace(img, c.Layer)))
 		}
-		n += len(p.rows)
-		s.parts = append(s.parts, p)
+		n += len(changes)
+		s.parts = append(s.parts, g.part(m.about(img)))
 	}
-	return details(fmt.Sprintf("Packages: %d changed", n), s)
+	return details(fmt.Sprintf("Packages: %s changed", count(int64(n))), s)
 }
 
 // paths lists what was added, grown, shrunk and removed.
@@ -684,6 +697,14 @@ func (m *markdown) paths() section {
 				}
 				p.rows = append(p.rows, tableRow(pathName(c, inCell, rest), g.title, count(int64(c.Files)), c.Bytes.Signed()))
 			}
+		}
+		for i, move := range img.Delta.Moves {
+			if i == maxPaths {
+				p.rows = append(p.rows, tableRow(fmt.Sprintf("%d more", len(img.Delta.Moves)-i), "moved", "", "0 B"))
+				break
+			}
+			from, to := moveNames(move, inCell)
+			p.rows = append(p.rows, tableRow(from+" → "+to+", "+move.Bytes.String(), "moved", count(int64(move.Files)), "0 B"))
 		}
 		if len(p.rows) > 0 {
 			sum += img.Delta.Final

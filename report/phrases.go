@@ -35,6 +35,9 @@ func (img *Image) causeWhat(c footprint.Cause, q quote, rest map[string]bool) st
 	if c.Base {
 		return "base image " + baseNames(img.Delta.Base, q)
 	}
+	if len(c.Packages) > 0 && c.Fate == "" {
+		return img.packagesWhat(c, q)
+	}
 	name := q(c.Path)
 	if c.Fate == "" && c.Label == "" && rest[c.Path] {
 		name = "rest of " + name
@@ -53,8 +56,12 @@ func (img *Image) causeWhat(c footprint.Cause, q quote, rest map[string]bool) st
 		return "waste: " + name + " shipped again, unchanged"
 	case c.Fate != "":
 		return "waste: " + name + " " + fateWords(c.Fate) + " but still shipped"
-	case c.Change == footprint.Added:
-		return name + ", new"
+	}
+	if c.Change == footprint.Added {
+		name += ", new"
+	}
+	if c.CopyOf != "" {
+		name += ", the same as " + q(c.CopyOf)
 	}
 	return name
 }
@@ -127,6 +134,8 @@ func unitWords(c budget.Check, q quote) string {
 		words = " in the final filesystem"
 	case footprint.Update:
 		words = " to pull for an update"
+	case footprint.Setuid:
+		words = " setuid files"
 	}
 	switch c.Scope {
 	case budget.ScopePath:

@@ -142,7 +142,11 @@ func (j *imageJSON) image() (Image, error) {
 		return Image{}, err
 	}
 	head.Name, head.Source, head.ConfigDigest = j.Name, j.Source, j.ConfigDigest
-	head.DeadFiles, head.Packages, head.Paths = j.DeadFiles, j.Packages, j.Paths
+	head.DeadFiles, head.Paths = j.DeadFiles, j.Paths
+	if j.Rest != nil {
+		head.Packages, head.Rest = filled(j.Packages), j.Rest
+	}
+	head.Contents, head.Duplicates, head.DuplicateBytes, head.Skipped = j.Contents, j.Duplicates, j.DuplicateBytes, j.Skipped
 	head.Dirs, head.DirFloor = j.Directories, j.DirectoryFloor
 	if err := j.check(len(head.Layers)); err != nil {
 		return Image{}, err
@@ -165,7 +169,10 @@ func (j *imageJSON) check(layers int) error {
 	if len(j.Packages) > maxPackages {
 		return fmt.Errorf("%d packages are more than %d", len(j.Packages), maxPackages)
 	}
-	if max(len(j.DeadFiles), len(j.Paths), len(j.Directories), len(j.LargestFiles), len(j.Checks), len(j.Notes)) > maxEntries {
+	if j.Rest == nil && len(j.Packages) > 0 {
+		return errors.New("packages without the rest of the image")
+	}
+	if max(len(j.DeadFiles), len(j.Paths), len(j.Directories), len(j.LargestFiles), len(j.Checks), len(j.Notes), len(j.Skipped)) > maxEntries {
 		return fmt.Errorf("a list of more than %d entries", maxEntries)
 	}
 	var sizes []footprint.Bytes
@@ -177,7 +184,13 @@ func (j *imageJSON) check(layers int) error {
 		}
 	}
 	for _, p := range j.Packages {
-		sizes, indexes = append(sizes, p.Bytes), append(indexes, p.Layer)
+		sizes, indexes = append(sizes, p.Bytes, p.Own, p.Bytes-p.Own, footprint.Bytes(p.Files)), append(indexes, p.Layer)
+	}
+	if r := j.Rest; r != nil {
+		sizes = append(sizes, r.Base, r.Application, r.Unowned)
+	}
+	if err := errors.Join(checkContents(j.Contents), checkDuplicates(j.Duplicates, j.DuplicateBytes, layers)); err != nil {
+		return err
 	}
 	for _, f := range j.LargestFiles {
 		sizes, indexes = append(sizes, f.Bytes), append(indexes, f.Layer)
@@ -192,6 +205,50 @@ func (j *imageJSON) check(layers int) error {
 		return err
 	}
 	return inRange(layers, indexes...)
+}
+
+// checkContents bounds the sums by kind: each kind is there once.
+func checkContents(all []footprint.Content) error {
+	var seen []footprint.ContentKind
+	for _, c := range all {
+		if err := errors.Join(words(c.Kind, contentKinds()...), plausible(c.Bytes, c.Own, c.Bytes-c.Own, footprint.Bytes(c.Files))); err != nil {
+			return err
+		}
+		if slices.Contains(seen, c.Kind) {
+			return fmt.Errorf("two sums of %s", c.Kind)
+		}
+		seen = append(seen, c.Kind)
+	}
+	return nil
+}
+
+// checkDuplicates bounds what stands at several paths, and holds it against its sum.
+func checkDuplicates(all []footprint.Duplicate, sum footprint.Bytes, layers int) error {
+	if len(all) > footprint.MaxDuplicates {
+		return fmt.Errorf("%d duplicates are more than %d", len(all), footprint.MaxDuplicates)
+	}
+	var listed footprint.Bytes
+	for _, d := range all {
+		if err := errors.Join(plausible(d.Bytes, footprint.Bytes(d.Files), footprint.Bytes(d.Copies)), inRange(layers, d.Layers...)); err != nil {
+			return err
+		}
+		if d.Copies < 2 || len(d.Paths) > d.Copies || len(d.Layers) != len(d.Paths) {
+			return fmt.Errorf("a duplicate of %d copies at %d paths in %d layers", d.Copies, len(d.Paths), len(d.Layers))
+		}
+		listed += d.Bytes
+	}
+	if listed > sum {
+		return fmt.Errorf("duplicates of %d bytes, which are %d together", listed, sum)
+	}
+	return plausible(sum)
+}
+
+// checkSurface bounds the lists of what an intruder would find.
+func checkSurface(s *footprint.Surface) error {
+	if s != nil && max(len(s.Setuid), len(s.Shells), len(s.PackageManagers), len(s.Compilers)) > footprint.MaxSurface {
+		return fmt.Errorf("an attack surface with a list of more than %d entries", footprint.MaxSurface)
+	}
+	return nil
 }
 
 // plausible refuses sizes and counts that no image has.
@@ -221,8 +278,8 @@ func (j *footprintJSON) image() (*footprint.Image, error) {
 	if len(j.Dead) > maxEntries {
 		return nil, fmt.Errorf("a list of more than %d entries", maxEntries)
 	}
-	img := &footprint.Image{Reference: j.Reference, Digest: j.Digest, Platform: j.Platform, EstimatedBy: j.EstimatedBy, Metrics: j.Metrics, Dead: j.Dead}
-	if err := checkMetrics(j.Metrics); err != nil {
+	img := &footprint.Image{Reference: j.Reference, Digest: j.Digest, Platform: j.Platform, EstimatedBy: j.EstimatedBy, Metrics: j.Metrics, Dead: j.Dead, Surface: j.Surface}
+	if err := errors.Join(checkMetrics(j.Metrics), checkSurface(j.Surface)); err != nil {
 		return nil, err
 	}
 	if b := j.Base; b != nil {
@@ -253,7 +310,8 @@ func (j *footprintJSON) image() (*footprint.Image, error) {
 }
 
 func checkMetrics(m footprint.Metrics) error {
-	return plausible(m.Compressed, m.Unpacked, m.Final, m.Wasted, m.Update, footprint.Bytes(m.Layers), footprint.Bytes(m.Files))
+	return plausible(m.Compressed, m.Unpacked, m.Final, m.Wasted, m.Update, footprint.Bytes(m.Layers), footprint.Bytes(m.Files),
+		footprint.Bytes(m.Executables), footprint.Bytes(m.Setuid))
 }
 
 func (j *layerJSON) layer(index int) (footprint.Layer, error) {
@@ -387,7 +445,10 @@ func (j *deltaJSON) delta(img *Image) (*footprint.Delta, error) {
 	if max(len(j.Layers), len(j.Packages), len(j.Paths), len(j.Causes)) > maxEntries {
 		return nil, fmt.Errorf("a list of more than %d entries", maxEntries)
 	}
-	d := &footprint.Delta{Packages: j.Packages, Paths: j.Paths}
+	if len(j.Moves) > footprint.MaxMoves {
+		return nil, fmt.Errorf("%d moves are more than %d", len(j.Moves), footprint.MaxMoves)
+	}
+	d := &footprint.Delta{Packages: j.Packages, Moves: j.Moves, Paths: j.Paths}
 	if j.Compressed != nil {
 		d.Compressed, d.Has = *j.Compressed, footprint.HasCompressed
 	}
@@ -445,8 +506,12 @@ func (j *layerChangeJSON) change(img *Image) (footprint.LayerChange, error) {
 func checkDelta(d *footprint.Delta, layers int) error {
 	sizes := []footprint.Bytes{d.Compressed, d.Unpacked, d.Final, d.Parts.Base, d.Parts.Packages, d.Parts.Files, d.Parts.Wasted}
 	for _, p := range d.Packages {
-		sizes = append(sizes, p.Bytes)
-		if err := checkChange(p.Change); err != nil {
+		if err := checkPackageChange(p, layers); err != nil {
+			return err
+		}
+	}
+	for _, m := range d.Moves {
+		if err := plausible(m.Bytes, footprint.Bytes(m.Files)); err != nil {
 			return err
 		}
 	}
@@ -460,7 +525,7 @@ func checkDelta(d *footprint.Delta, layers int) error {
 	}
 	for _, c := range d.Causes {
 		sizes = append(sizes, c.Bytes)
-		if err := errors.Join(inRange(layers, c.Layer), checkCause(c)); err != nil {
+		if err := errors.Join(inRange(layers, c.Layer), checkCause(c, layers)); err != nil {
 			return err
 		}
 	}
@@ -483,7 +548,21 @@ func checkFate(f footprint.Fate) error {
 // label is what a well-known directory is called.
 var label = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 _/.+-]{0,60}$`)
 
-func checkCause(c footprint.Cause) error {
+// checkPackageChange is about a package that did change: what is the same is in no
+// list.
+func checkPackageChange(p footprint.PackageChange, layers int) error {
+	return errors.Join(plausible(max(p.Bytes, -p.Bytes)), inRange(layers, p.Layer), words(p.Change, footprint.Added, footprint.Removed, footprint.Changed))
+}
+
+func checkCause(c footprint.Cause, layers int) error {
+	if len(c.Packages) > footprint.MaxCausePackages || c.More < 0 || c.More > maxPackages || c.More > 0 && len(c.Packages) == 0 {
+		return fmt.Errorf("a cause of %d packages and %d more", len(c.Packages), c.More)
+	}
+	for _, p := range c.Packages {
+		if err := checkPackageChange(p, layers); err != nil {
+			return err
+		}
+	}
 	if c.Fate != "" {
 		if err := checkFate(c.Fate); err != nil {
 			return err

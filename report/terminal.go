@@ -263,6 +263,10 @@ func (s *sheet) check(img *Image) {
 		s.blank()
 		s.prose(0, plain, text)
 	}
+	if words, changed := img.surface(plainName); changed {
+		s.blank()
+		s.prose(0, plain, words)
+	}
 	s.accept(img)
 	s.context(img)
 }
@@ -280,4 +284,10 @@ func (s *sheet) context(img *Image) {
 		words += "; all other sizes are unpacked"
 	}
 	s.prose(0, faint, words)
+	if words, changed := img.surface(plainName); words != "" && !changed {
+		s.prose(0, faint, words)
+	}
+	if words := skippedWords(img.Head.Skipped, 1, plainName, plainName); words != "" {
+		s.prose(0, faint, words)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/org/image-budget/footprint"
 )
@@ -35,10 +36,12 @@ func (s *sheet) diff(img *Image) {
 	s.parts(img)
 	s.changedLayers(img.Delta)
 	s.paths(img.Delta)
-	s.packages(img.Delta.Packages)
+	s.moves(img.Delta.Moves)
+	s.packages(img)
 	if !img.sameWaste() {
 		s.waste(img)
 	}
+	s.surface(img)
 	s.blank()
 	s.prose(0, faint, method(img.Head))
 }
@@ -111,15 +114,16 @@ func (s *sheet) changedLayers(d *footprint.Delta) {
 		rows = append(rows, []cell{{changeSign(footprint.Changed), plain}, {base.index, faint}, {base.change, changeTint(int64(base.bytes))}, {"base image " + baseNames(d.Base, plainName), plain}})
 	}
 	changes := ownChanges(d)
+	moved := movedLayers(d)
 	var listed []footprint.Layer
 	for _, c := range changes {
-		if c.Change != footprint.Same {
+		if c.Change != footprint.Same || moved[c.New] {
 			listed = append(listed, *either(c))
 		}
 	}
 	file, words := originFile(listed)
 	for _, c := range changes {
-		if c.Change == footprint.Same {
+		if c.Change == footprint.Same && !moved[c.New] {
 			same++
 			continue
 		}
@@ -129,10 +133,50 @@ func (s *sheet) changedLayers(d *footprint.Delta) {
 			change, t = v.Signed(), changeTint(int64(v))
 		}
 		l := either(c)
-		rows = append(rows, []cell{{changeSign(c.Change), plain}, {strconv.Itoa(l.Index), faint}, {change, t}, {layerBy(l, file), plain}})
+		by := layerBy(l, file)
+		if c.Old != nil && moved[c.New] {
+			by += fmt.Sprintf(", moved from %d", c.Old.Index)
+		}
+		rows = append(rows, []cell{{changeSign(c.Change), plain}, {strconv.Itoa(l.Index), faint}, {change, t}, {by, plain}})
 	}
 	s.heading(fmt.Sprintf("layers (%s): %s, %d unchanged", unit, plural(len(rows), "change"), same) + words)
 	s.table(2, []column{{}, {right: true}, {right: true}, {flex: true, led: true}}, rows)
+}
+
+// movedLayers are the new layers that do not stand in the order of the old image: as
+// few as can be taken away so that the others do.
+func movedLayers(d *footprint.Delta) map[*footprint.Layer]bool {
+	var pairs []footprint.LayerChange
+	for _, c := range d.Layers {
+		if c.Old != nil && c.New != nil {
+			pairs = append(pairs, c)
+		}
+	}
+	// length is that of the longest run in order that ends with a pair, and before the
+	// one ahead of it.
+	length, before, last := make([]int, len(pairs)), make([]int, len(pairs)), -1
+	for i := range pairs {
+		length[i], before[i] = 1, -1
+		for j := range i {
+			if pairs[j].Old.Index < pairs[i].Old.Index && length[j] >= length[i] {
+				length[i], before[i] = length[j]+1, j
+			}
+		}
+		if last < 0 || length[i] > length[last] {
+			last = i
+		}
+	}
+	stay := map[*footprint.Layer]bool{}
+	for i := last; i >= 0; i = before[i] {
+		stay[pairs[i].New] = true
+	}
+	moved := map[*footprint.Layer]bool{}
+	for _, c := range pairs {
+		if !stay[c.New] {
+			moved[c.New] = true
+		}
+	}
+	return moved
 }
 
 // layerUnit chooses which bytes a comparison of layers shows.
@@ -184,7 +228,7 @@ func changeSign(c footprint.Change) string {
 	case footprint.Changed:
 		return "~"
 	}
-	return " "
+	return "="
 }
 
 // pathGroup are the changed paths of one kind.
@@ -258,36 +302,70 @@ func filesOf(p footprint.PathChange) string {
 	return plural(p.Files, "file")
 }
 
+// moves lists what has the same content at another path.
+func (s *sheet) moves(moves []footprint.Move) {
+	if len(moves) == 0 {
+		return
+	}
+	s.heading("moved, the same content at another path (unpacked)")
+	var rows [][]cell
+	for i, m := range moves {
+		if i == maxPaths {
+			rows = append(rows, []cell{{}, {fmt.Sprintf("%d more", len(moves)-maxPaths), faint}, {}, {}, {}})
+			break
+		}
+		from, to := moveNames(m, plainName)
+		rows = append(rows, []cell{{m.Bytes.String(), plain}, {from, plain}, {"→", faint}, {to, plain}, {movedFiles(m), faint}})
+	}
+	s.table(2, []column{{right: true}, {flex: true, long: true, tight: true}, {tight: true}, {flex: true, long: true}, {right: true}}, rows)
+}
+
+// moveNames marks directories with a slash at the end.
+func moveNames(m footprint.Move, q quote) (from, to string) {
+	if !m.Dir {
+		return q(m.From), q(m.To)
+	}
+	return q(strings.TrimSuffix(legible(m.From), "/") + "/"), q(strings.TrimSuffix(legible(m.To), "/") + "/")
+}
+
+func movedFiles(m footprint.Move) string {
+	if !m.Dir {
+		return ""
+	}
+	return plural(m.Files, "file")
+}
+
 // packages lists packages that came, went or changed.
-func (s *sheet) packages(changes []footprint.PackageChange) {
+func (s *sheet) packages(img *Image) {
+	changes := img.Delta.Packages
 	if len(changes) == 0 {
 		return
 	}
-	s.heading("packages (unpacked)")
+	s.heading("packages (unpacked): " + packageCounts(changes) + ", together " + sumOfPackages(changes).Signed())
 	var rows [][]cell
 	for i, p := range changes {
 		if i == maxPaths {
-			rows = append(rows, []cell{{}, {}, {fmt.Sprintf("%d more", len(changes)-maxPaths), faint}, {}})
+			more := changes[maxPaths:]
+			rows = append(rows, []cell{{}, {sumOfPackages(more).Signed(), faint}, {plural(len(more), "more package"), faint}, {}, {}})
 			break
 		}
-		rows = append(rows, []cell{{changeSign(p.Change), plain}, {p.Bytes.Signed(), changeTint(int64(p.Bytes))}, {plainName(packageName(p)), plain}, {versions(p, plainName), faint}})
+		rows = append(rows, []cell{
+			{changeSign(p.Change), plain}, {p.Bytes.Signed(), changeTint(int64(p.Bytes))}, {plainName(packageName(p.Ecosystem, p.Name)), plain},
+			{withReason(versions(p, plainName), p.Through, p.Dev, plainName), faint}, {img.layerPlace(p.Layer), faint},
+		})
 	}
-	s.table(2, []column{{}, {right: true}, {flex: true}, {flex: true}}, rows)
+	s.table(2, []column{{}, {right: true}, {flex: true}, {flex: true}, {flex: true}}, rows)
 }
 
-func packageName(p footprint.PackageChange) string {
-	return legible(p.Ecosystem) + ":" + legible(p.Name)
-}
-
-// versions says which version came, went or replaced another.
-func versions(p footprint.PackageChange, q quote) string {
-	switch {
-	case p.From != "" && p.To != "" && p.From != p.To:
-		return q(p.From) + " → " + q(p.To)
-	case p.To != "":
-		return q(p.To)
-	case p.From != "":
-		return q(p.From)
+// layerPlace is the place in a Dockerfile that made a layer, or its number where that
+// is not known.
+func (img *Image) layerPlace(index int) string {
+	l := img.layer(index)
+	if l == nil {
+		return ""
 	}
-	return ""
+	if at := place(l.Origin); at != "" {
+		return plainName(at)
+	}
+	return fmt.Sprintf("layer %d", index)
 }

@@ -14,7 +14,13 @@ func (s *sheet) inspect(img *Image) {
 	s.anatomy(img)
 	s.layers(img)
 	s.waste(img)
+	s.owners(img)
+	s.inventory(img)
+	s.contents(img)
+	s.duplicates(img)
 	s.largest(img)
+	s.surfaceLists(img)
+	s.skipped(img.Head.Skipped)
 	s.blank()
 	s.prose(0, faint, method(img.Head))
 }
@@ -36,6 +42,10 @@ func meaning(m footprint.Metric) string {
 		return "layers with content"
 	case footprint.FileCount:
 		return "regular files"
+	case footprint.Executables:
+		return "files that may be executed"
+	case footprint.Setuid:
+		return "run as their owner or group"
 	}
 	return ""
 }

@@ -14,8 +14,9 @@ const (
 
 // Worth tells whether a report says anything that a reviewer would miss:
 // a status that is not pass, an image that could not be measured, a baseline that
-// does not compare, a waived check, a changed number of layers, or a compressed,
-// unpacked or wasted size that changed by more than 10 kB and by more than 0.1 %
+// does not compare, a waived check, a changed number of layers, a setuid file, shell,
+// package manager or compiler that was not there before, or a compressed, unpacked or
+// wasted size that changed by more than 10 kB and by more than 0.1 %
 // of the image. A comment that would say less need not be created. A missing
 // baseline alone is not worth one: it would be said on every pull request until
 // somebody saves the first.
@@ -43,7 +44,7 @@ func (img *Image) worth() bool {
 			return true
 		}
 	}
-	return img.changed()
+	return img.changed() || img.moreSurface()
 }
 
 // changed tells whether an image differs from its baseline by more than noise.

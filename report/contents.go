@@ -56,11 +56,11 @@ func ownShare(img *footprint.Image, bytes, own footprint.Bytes) string {
 	case !split(img):
 		return ""
 	case own == 0:
-		return "all of it from the base"
+		return "all in the base"
 	case own == bytes:
-		return "none of it from the base"
+		return "all own"
 	}
-	return own.String() + " of it not from the base"
+	return own.String() + " own"
 }
 
 // duplicateWords says what is there more than once.
@@ -138,7 +138,7 @@ func surfaceLists(now, was *footprint.Surface) []surfaceList {
 func baseNamesOf(paths []string) []string {
 	var out []string
 	for _, p := range paths {
-		out = append(out, path.Base(p))
+		out = append(out, path.Base(legible(p)))
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
@@ -146,12 +146,22 @@ func baseNamesOf(paths []string) []string {
 
 // without returns what is in list and not in other.
 func without(list, other []string) []string {
-	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return slices.Contains(other, s) })
+	return slices.DeleteFunc(slices.Clone(list), func(s string) bool {
+		return slices.ContainsFunc(other, func(o string) bool { return alike(o, s) })
+	})
 }
+
+// surfaceDetail says whether programs are named where nothing is compared.
+type surfaceDetail bool
+
+const (
+	onlyWhatChanged surfaceDetail = false
+	everyProgram    surfaceDetail = true
+)
 
 // surface is what there is to say of an attack surface in one line: words, and
 // whether it differs from that of the baseline. It is "" where it was not measured.
-func (img *Image) surface(q quote) (words string, changed bool) {
+func (img *Image) surface(q quote, named surfaceDetail) (words string, changed bool) {
 	s := img.Head.Surface
 	executables, setuid := img.figure(false, footprint.Executables), img.figure(false, footprint.Setuid)
 	if s == nil || !executables.known || !setuid.known {
@@ -174,8 +184,11 @@ func (img *Image) surface(q quote) (words string, changed bool) {
 		countOf(int(executables.now), "executable", "executables") + inBrackets(changeOf(executables)),
 		count(setuid.now) + " setuid" + setuidChange(setuid, came, gone, q),
 	}
-	if executables.compared && !changed {
-		return "attack surface unchanged: " + strings.Join(parts, ", "), false
+	switch counts := strings.Join(parts, ", "); {
+	case executables.compared && !changed:
+		return "attack surface unchanged: " + counts, false
+	case !executables.compared && named == onlyWhatChanged:
+		return "attack surface: " + counts, false
 	}
 	for _, l := range lists {
 		if len(l.names)+len(l.gone) > 0 {

@@ -2,15 +2,17 @@ package report_test
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/mattn/go-runewidth"
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/ast"
@@ -67,12 +69,39 @@ func poisoned(t testing.TB, name func() string) *report.Report {
 	for k := range img.LargestFiles {
 		img.LargestFiles[k].Path = name()
 	}
-	head.Packages = []footprint.Package{{Ecosystem: name(), Name: name(), Version: name()}}
+	for k := range head.Packages {
+		p := &head.Packages[k]
+		if p.Name, p.Version, p.Path = name(), name(), name(); k%3 != 0 {
+			p.Ecosystem, p.Through = name(), name()
+		}
+	}
+	for k := range head.Contents {
+		head.Contents[k].Heaviest = name()
+	}
+	for k := range head.Duplicates {
+		for i := range head.Duplicates[k].Paths {
+			head.Duplicates[k].Paths[i] = name()
+		}
+	}
+	for _, i := range []*footprint.Image{head, base} {
+		i.Surface = &footprint.Surface{Setuid: []string{name(), name()}, Shells: []string{name(), "/bin/" + name()}, PackageManagers: []string{name()}, Compilers: []string{name()}}
+	}
+	head.Skipped = []footprint.Skipped{{Path: name(), Why: name()}, {Path: name(), Why: name()}}
 	d := img.Delta
 	for k := range d.Packages {
 		p := &d.Packages[k]
-		p.Ecosystem, p.Name, p.From, p.To = name(), name(), name(), name()
+		if p.Name, p.From, p.To, p.Through = name(), name(), name(), name(); k > 0 {
+			p.Ecosystem = name()
+		}
 	}
+	for k := range d.Moves {
+		d.Moves[k].From, d.Moves[k].To = name(), name()
+	}
+	d.Causes = append(d.Causes,
+		footprint.Cause{Bytes: 90_000_000, Metric: footprint.Unpacked, Change: footprint.Added, Layer: 4, Packages: d.Packages[:1]},
+		footprint.Cause{Bytes: 80_000_000, Metric: footprint.Unpacked, Change: footprint.Added, Layer: 4, Packages: d.Packages[:2], More: 3},
+		footprint.Cause{Bytes: 85_000_000, Metric: footprint.Unpacked, Change: footprint.Added, Layer: 4, Path: name(), CopyOf: name()})
+	slices.SortStableFunc(d.Causes, func(a, b footprint.Cause) int { return cmp.Compare(b.Bytes, a.Bytes) })
 	for k := range d.Paths {
 		d.Paths[k].Path = name()
 	}
@@ -332,6 +361,14 @@ func TestRoundTripHostile(t *testing.T) {
 
 func checkRoundTrip(t *testing.T, r *report.Report) {
 	t.Helper()
+	defer func(full report.MarkdownOptions) {
+		if t.Failed() {
+			return
+		}
+		if again, err := report.ReadJSON(strings.NewReader(toJSON(t, r)), 64<<20); err != nil || markdown(t, r, full) != markdown(t, again, full) {
+			t.Error("the page at full length is another", err)
+		}
+	}(report.MarkdownOptions{Full: true})
 	r.Status = budget.Pass
 	for _, img := range r.Images {
 		r.Status = r.Status.Worse(img.Verdict.Status)
@@ -343,13 +380,13 @@ func checkRoundTrip(t *testing.T, r *report.Report) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(terminal(t, r, report.TerminalOptions{}), terminal(t, again, report.TerminalOptions{})); diff != "" {
+	if diff := gocmp.Diff(terminal(t, r, report.TerminalOptions{}), terminal(t, again, report.TerminalOptions{})); diff != "" {
 		t.Errorf("terminal (-before +after):\n%s", diff)
 	}
-	if diff := cmp.Diff(markdown(t, r, comment), markdown(t, again, comment)); diff != "" {
+	if diff := gocmp.Diff(markdown(t, r, comment), markdown(t, again, comment)); diff != "" {
 		t.Errorf("markdown (-before +after):\n%s", diff)
 	}
-	if diff := cmp.Diff(stored, toJSON(t, again)); diff != "" {
+	if diff := gocmp.Diff(stored, toJSON(t, again)); diff != "" {
 		t.Errorf("JSON (-before +after):\n%s", diff)
 	}
 	if report.Worth(r) != report.Worth(again) {
@@ -380,6 +417,8 @@ func TestRoundTripEndless(t *testing.T) {
 	img.Head.Name, img.Head.Reference = endless, endless
 	img.Head.Layers[6].CreatedBy, img.Delta.Paths[0].Path, img.Delta.Causes[0].Path = "RUN "+endless, endless, endless
 	r.Unmeasured = []report.Unmeasured{{Name: endless, Reason: endless}}
+	img.Head.Packages[3].Name, img.Head.Duplicates[0].Paths[0], img.Head.Contents[0].Heaviest, img.Head.Skipped[0].Why = endless, endless, endless, endless
+	img.Delta.Moves[0].From, img.Delta.Packages[0].Through, img.Head.Surface.Setuid[0] = endless, endless, endless
 	img.Delta.Packages[0].Name, img.Verdict.Checks[0].Limit, img.Verdict.Checks[0].Pos.File = endless, endless, endless
 	for _, r.Kind = range kinds() {
 		checkRoundTrip(t, r)

@@ -190,8 +190,9 @@ type deltaJSON struct {
 	Final      *footprint.Bytes `json:"final"`
 	Parts      *footprint.Parts `json:"parts"`
 	// Base is null where the base of one of the images is not known.
-	Base     *baseChangeJSON           `json:"base"`
-	Layers   []layerChangeJSON         `json:"layers"`
+	Base   *baseChangeJSON   `json:"base"`
+	Layers []layerChangeJSON `json:"layers"`
+	// Packages is null where the packages of one of the images are not known.
 	Packages []footprint.PackageChange `json:"packages"`
 	Moves    []footprint.Move          `json:"moves"`
 	Paths    []footprint.PathChange    `json:"paths"`
@@ -350,6 +351,9 @@ func newImageJSON(img *Image) (imageJSON, error) {
 			return imageJSON{}, fmt.Errorf("internal error: a comparison without the image that was compared")
 		}
 		out.Delta = newDeltaJSON(img.Delta)
+		if out.Packages != nil && img.Base.Packages != nil {
+			out.Delta.Packages = filled(img.Delta.Packages)
+		}
 	}
 	return out, nil
 }
@@ -383,7 +387,7 @@ func newFootprintJSON(img *footprint.Image) footprintJSON {
 
 func newDeltaJSON(d *footprint.Delta) *deltaJSON {
 	out := &deltaJSON{
-		Layers: []layerChangeJSON{}, Packages: filled(d.Packages), Moves: filled(d.Moves), Paths: filled(d.Paths), Causes: []causeJSON{},
+		Layers: []layerChangeJSON{}, Packages: d.Packages, Moves: filled(d.Moves), Paths: filled(d.Paths), Causes: []causeJSON{},
 	}
 	if d.Has&footprint.HasCompressed != 0 {
 		out.Compressed = &d.Compressed

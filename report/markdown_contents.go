@@ -16,29 +16,32 @@ func (m *markdown) whatIsIn() []*Image {
 	return nil
 }
 
-// surface says what an intruder would find, where that is not what the baseline had.
+// surface says what an intruder would find, where that is not what the baseline had;
+// once of all images of which the same is said.
 func (m *markdown) surface() section {
 	s := section{name: "the attack surface", noun: "line", rank: 2}
-	var p part
+	var texts []string
+	of := map[string][]string{}
 	for _, img := range m.explained {
-		words, changed := img.surface(inText)
+		words, changed := img.surface(inText, everyProgram)
 		if words == "" || !changed && m.Kind != Inspect {
 			continue
 		}
-		if m.several() {
-			words = m.label(img) + ": " + words
-		} else {
-			words = capital(words)
+		if len(of[words]) == 0 {
+			texts = append(texts, words)
 		}
-		p.rows = append(p.rows, words+"\n")
+		of[words] = append(of[words], m.label(img))
+	}
+	var p part
+	for _, text := range texts {
+		if m.several() {
+			p.rows = append(p.rows, "- "+listed(of[text], topCausesEach)+": "+text+"\n")
+		} else {
+			p.rows = append(p.rows, capital(text)+"\n")
+		}
 	}
 	if len(p.rows) > 0 {
 		s.parts = []part{p}
-		if m.several() {
-			for i := range p.rows {
-				p.rows[i] = "- " + p.rows[i]
-			}
-		}
 	}
 	return s
 }
@@ -51,7 +54,7 @@ func (m *markdown) asBefore() []string {
 	}
 	var out []string
 	img := &m.Images[0]
-	if words, changed := img.surface(inText); words != "" && !changed {
+	if words, changed := img.surface(inText, onlyWhatChanged); words != "" && !changed {
 		out = append(out, words)
 	}
 	if words := skippedWords(img.Head.Skipped, 1, inText, prose); words != "" {
@@ -113,8 +116,8 @@ func orDash(s string) string {
 	return s
 }
 
-// layerPlace is the place of a layer in a Dockerfile, linked, or its number where that
-// is not known.
+// layerPlace is the place of a layer in a Dockerfile, linked, or its instruction where
+// that is not known.
 func (m *markdown) layerPlace(img *Image, index int) string {
 	l := img.layer(index)
 	if l == nil {
@@ -127,7 +130,7 @@ func (m *markdown) layerPlace(img *Image, index int) string {
 	case l.InBase:
 		return "base image"
 	}
-	return fmt.Sprintf("layer %d", index)
+	return inCell(made(l))
 }
 
 // contents lists what a container seldom needs.

@@ -33,6 +33,9 @@ func ofSystem(ecosystem string) bool {
 	return ecosystem == "dpkg" || ecosystem == "apk" || ecosystem == "rpm"
 }
 
+// alike tells whether two names read the same.
+func alike(a, b string) bool { return legible(a) == legible(b) }
+
 // packagesWhat says which packages are a cause: "apt: libllvm15 (new, through clang)".
 func (img *Image) packagesWhat(c footprint.Cause, q quote) string {
 	first := c.Packages[0]
@@ -55,7 +58,7 @@ func (img *Image) packagesWhat(c footprint.Cause, q quote) string {
 // packageWords names one package with the version that says most.
 func packageWords(p footprint.PackageChange, q quote) string {
 	switch {
-	case p.Change == footprint.Changed && p.From != "" && p.To != "" && p.From != p.To:
+	case p.Change == footprint.Changed && p.From != "" && p.To != "" && !alike(p.From, p.To):
 		return q(p.Name) + " " + versions(p, q)
 	case p.To == "" || ofSystem(p.Ecosystem):
 		return q(p.Name)
@@ -65,31 +68,27 @@ func packageWords(p footprint.PackageChange, q quote) string {
 
 // packagesBecame ends the words of a cause with what is true of all its packages.
 func (img *Image) packagesBecame(c footprint.Cause, q quote) string {
-	all, whole := img.packagesOf(c)
+	all, exact := img.packagesOf(c)
 	added, renewed, dev, some := true, true, true, false
 	for _, p := range all {
 		added = added && p.Change == footprint.Added
-		some = some || p.Change == footprint.Added
-		renewed = renewed && p.Change == footprint.Changed && p.From != p.To
+		some = some || exact && p.Change == footprint.Added
+		renewed = renewed && p.Change == footprint.Changed && !alike(p.From, p.To)
 		dev = dev && p.Dev
 	}
 	words := ""
 	switch {
-	case dev && whole && len(all) == 1:
+	case dev && len(c.Packages)+c.More == 1:
 		words = ", a dev dependency"
-	case dev && whole:
+	case dev:
 		words = ", dev dependencies"
 	}
-	through := ""
-	if whole {
-		through = commonThrough(all, c.Packages)
-	}
-	switch {
-	case added && c.Change == footprint.Added && through != "":
+	switch through := commonThrough(all, c.Packages); {
+	case added && through != "":
 		return words + " (new, through " + q(through) + ")"
-	case added && (whole || c.Change == footprint.Added):
+	case added || c.More > 0 && c.Change == footprint.Added:
 		return words + ", new"
-	case renewed && whole && len(all) > 1:
+	case renewed && len(all) > 1:
 		return words + ", new versions"
 	case some:
 		return words + ", new and larger"
@@ -97,21 +96,33 @@ func (img *Image) packagesBecame(c footprint.Cause, q quote) string {
 	return words
 }
 
-// packagesOf returns the packages that a cause is about, and whether they are all
-// of them and not the few that it names.
-func (img *Image) packagesOf(c footprint.Cause) (all []footprint.PackageChange, whole bool) {
+// packagesOf returns the packages that a cause is about, and not only those few that
+// it names; or, where it is not exactly known which they are, all that they may be.
+func (img *Image) packagesOf(c footprint.Cause) (all []footprint.PackageChange, exact bool) {
 	if c.More == 0 {
 		return c.Packages, true
 	}
+	first := c.Packages[0]
+	var grown, added, through []footprint.PackageChange
 	for _, p := range img.Delta.Packages {
-		if p.Ecosystem == c.Packages[0].Ecosystem && p.Layer == c.Packages[0].Layer && p.Change != footprint.Removed && p.Bytes > 0 {
-			all = append(all, p)
+		if !alike(p.Ecosystem, first.Ecosystem) || p.Layer != first.Layer || p.Bytes <= 0 {
+			continue
+		}
+		grown = append(grown, p)
+		if p.Change != footprint.Added {
+			continue
+		}
+		added = append(added, p)
+		if name := cmp.Or(first.Through, first.Name); alike(p.Through, name) || alike(p.Name, name) {
+			through = append(through, p)
 		}
 	}
-	if len(all) != len(c.Packages)+c.More {
-		return c.Packages, false
+	for _, set := range [][]footprint.PackageChange{grown, added, through} {
+		if len(set) == len(c.Packages)+c.More {
+			return set, true
+		}
 	}
-	return all, true
+	return append(grown, c.Packages...), false
 }
 
 // commonThrough is the package for the sake of which all of these came, "" where
@@ -121,9 +132,9 @@ func commonThrough(all, named []footprint.PackageChange) string {
 	for _, p := range all {
 		through = cmp.Or(through, p.Through)
 	}
-	isIt := func(p footprint.PackageChange) bool { return p.Name == through }
+	isIt := func(p footprint.PackageChange) bool { return alike(p.Name, through) }
 	for _, p := range all {
-		if p.Through != through && !isIt(p) {
+		if !alike(p.Through, through) && !isIt(p) {
 			return ""
 		}
 	}
@@ -141,7 +152,7 @@ func packageName(ecosystem, name string) string {
 // packageChangeWord says what happened to a package.
 func packageChangeWord(p footprint.PackageChange) string {
 	switch {
-	case p.Change == footprint.Changed && p.From != p.To:
+	case p.Change == footprint.Changed && !alike(p.From, p.To):
 		return "new version"
 	case p.Change == footprint.Changed && p.Bytes > 0:
 		return "grown"
@@ -154,7 +165,7 @@ func packageChangeWord(p footprint.PackageChange) string {
 // versions says which version came, went or replaced another.
 func versions(p footprint.PackageChange, q quote) string {
 	switch {
-	case p.From != "" && p.To != "" && p.From != p.To:
+	case p.From != "" && p.To != "" && !alike(p.From, p.To):
 		return q(p.From) + " → " + q(p.To)
 	case p.To != "":
 		return q(p.To)
@@ -171,7 +182,7 @@ func withReason(version, through string, dev bool, q quote) string {
 		words = append(words, "through "+q(through))
 	}
 	if dev {
-		words = append(words, "dev dependency")
+		words = append(words, "dev")
 	}
 	return strings.TrimPrefix(strings.Join(words, ", "), ", ")
 }
@@ -218,11 +229,12 @@ func ecosystems(packages []footprint.Package, q quote) []owner {
 	var out []owner
 	at := map[string]int{}
 	for _, p := range packages {
-		i, known := at[p.Ecosystem]
+		ecosystem := legible(p.Ecosystem)
+		i, known := at[ecosystem]
 		if !known {
 			i = len(out)
-			at[p.Ecosystem] = i
-			out = append(out, owner{name: tool(p.Ecosystem, q)})
+			at[ecosystem] = i
+			out = append(out, owner{name: tool(ecosystem, q)})
 		}
 		out[i].bytes, out[i].own, out[i].packages = out[i].bytes+p.Bytes, out[i].own+p.Own, out[i].packages+1
 	}
@@ -266,7 +278,7 @@ func sumOfOwners(all []owner) (sum owner) {
 // that can be changed, then by what they weigh at all; and the others.
 func inventory(packages []footprint.Package) (top, others []footprint.Package) {
 	sorted := slices.SortedStableFunc(slices.Values(packages), func(a, b footprint.Package) int {
-		return cmp.Or(cmp.Compare(b.Own, a.Own), cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Ecosystem, b.Ecosystem), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(b.Own, a.Own), cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(legible(a.Ecosystem), legible(b.Ecosystem)), cmp.Compare(legible(a.Name), legible(b.Name)))
 	})
 	n := min(len(sorted), maxInventory)
 	return sorted[:n], sorted[n:]

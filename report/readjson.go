@@ -32,7 +32,8 @@ const (
 // not know are ignored, as they may be added within a version; a newer version,
 // a missing or absurd figure and sums that do not hold are errors that say what
 // is wrong. The walk over the files of an image is not stored, and neither are
-// the packages, paths and directories of the baseline's image.
+// the packages, paths and directories of the baseline's image: its packages are
+// empty where they were known, and nil where not.
 func ReadJSON(r io.Reader, maxBytes int64) (*Report, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxBytes+1))
 	if err != nil {
@@ -433,6 +434,9 @@ func (j *imageJSON) readBaseline(img *Image) error {
 	img.Base = base
 	if j.Delta == nil {
 		return nil
+	}
+	if j.Delta.Packages != nil && img.Head.Packages != nil {
+		base.Packages = []footprint.Package{} // they were known
 	}
 	img.Delta, err = j.Delta.delta(img)
 	if err != nil {

@@ -263,7 +263,7 @@ func (s *sheet) check(img *Image) {
 		s.blank()
 		s.prose(0, plain, text)
 	}
-	if words, changed := img.surface(plainName); changed {
+	if words, changed := img.surface(plainName, onlyWhatChanged); changed {
 		s.blank()
 		s.prose(0, plain, words)
 	}
@@ -284,7 +284,7 @@ func (s *sheet) context(img *Image) {
 		words += "; all other sizes are unpacked"
 	}
 	s.prose(0, faint, words)
-	if words, changed := img.surface(plainName); words != "" && !changed {
+	if words, changed := img.surface(plainName, onlyWhatChanged); words != "" && !changed {
 		s.prose(0, faint, words)
 	}
 	if words := skippedWords(img.Head.Skipped, 1, plainName, plainName); words != "" {

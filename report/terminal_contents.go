@@ -40,22 +40,24 @@ func (s *sheet) inventory(img *Image) {
 		return
 	}
 	top, others := inventory(img.Head.Packages)
-	s.heading(fmt.Sprintf("packages (unpacked): %s", count(int64(len(img.Head.Packages)))))
+	var of []int
+	for _, p := range top {
+		of = append(of, p.Layer)
+	}
+	file, words := img.originOf(of)
+	s.heading(fmt.Sprintf("packages (unpacked): %s", count(int64(len(img.Head.Packages)))) + words)
 	var rows [][]cell
 	if split(img.Head) {
-		rows = append(rows, []cell{{"own", faint}, {"all", faint}, {}, {}, {}})
+		rows = append(rows, []cell{{"own", faint}, {"all", faint}, {}, {}, {}, {}})
 	}
 	for _, p := range top {
-		row := []cell{{}, {p.Bytes.String(), plain}, {plainName(packageName(p.Ecosystem, p.Name)), plain}, {withReason(versionOf(p, plainName), p.Through, p.Dev, plainName), faint}, {img.layerPlace(p.Layer), faint}}
+		row := []cell{{}, {p.Bytes.String(), plain}, {plainName(packageName(p.Ecosystem, p.Name)), plain}, {versionOf(p, plainName), faint}, {withReason("", p.Through, p.Dev, plainName), faint}, {img.layerPlace(p.Layer, file), faint}}
 		if split(img.Head) {
 			row[0] = cell{p.Own.String(), bold}
 		}
-		if l := img.layer(p.Layer); l != nil && l.InBase && place(l.Origin) == "" {
-			row[4].text = "base"
-		}
 		rows = append(rows, row)
 	}
-	s.table(2, []column{{right: true}, {right: true}, {flex: true}, {flex: true}, {flex: true}}, rows)
+	s.table(2, []column{{right: true}, {right: true}, {flex: true}, {flex: true}, {flex: true}, {flex: true}}, rows)
 	if len(others) > 0 {
 		s.prose(2, faint, otherPackages(others, plainName))
 	}
@@ -132,7 +134,7 @@ func (s *sheet) duplicates(img *Image) {
 
 // surface writes the attack surface of a difference.
 func (s *sheet) surface(img *Image) {
-	words, changed := img.surface(plainName)
+	words, changed := img.surface(plainName, onlyWhatChanged)
 	if words == "" {
 		return
 	}

@@ -76,7 +76,7 @@ type share struct {
 func (img *Image) partList(q quote) []share {
 	p := img.Delta.Parts
 	base := hasFiles(img.Base.Base) && hasFiles(img.Head.Base) || p.Base != 0
-	packages := len(img.Head.Packages) > 0 || len(img.Delta.Packages) > 0 || p.Packages != 0
+	packages := img.Head.Packages != nil && img.Base.Packages != nil || len(img.Delta.Packages) > 0 || p.Packages != 0
 	var out []share
 	above := " above the base"
 	if base {
@@ -341,31 +341,52 @@ func (s *sheet) packages(img *Image) {
 	if len(changes) == 0 {
 		return
 	}
-	s.heading("packages (unpacked): " + packageCounts(changes) + ", together " + sumOfPackages(changes).Signed())
+	var of []int
+	for _, p := range changes[:min(len(changes), maxPaths)] {
+		of = append(of, p.Layer)
+	}
+	file, words := img.originOf(of)
+	s.heading("packages (unpacked): " + packageCounts(changes) + words)
 	var rows [][]cell
 	for i, p := range changes {
 		if i == maxPaths {
 			more := changes[maxPaths:]
-			rows = append(rows, []cell{{}, {sumOfPackages(more).Signed(), faint}, {plural(len(more), "more package"), faint}, {}, {}})
+			rows = append(rows, []cell{{}, {sumOfPackages(more).Signed(), faint}, {plural(len(more), "more package"), faint}, {}, {}, {}})
 			break
 		}
 		rows = append(rows, []cell{
 			{changeSign(p.Change), plain}, {p.Bytes.Signed(), changeTint(int64(p.Bytes))}, {plainName(packageName(p.Ecosystem, p.Name)), plain},
-			{withReason(versions(p, plainName), p.Through, p.Dev, plainName), faint}, {img.layerPlace(p.Layer), faint},
+			{versions(p, plainName), faint}, {withReason("", p.Through, p.Dev, plainName), faint}, {img.layerPlace(p.Layer, file), faint},
 		})
 	}
-	s.table(2, []column{{}, {right: true}, {flex: true}, {flex: true}, {flex: true}}, rows)
+	s.table(2, []column{{}, {right: true}, {flex: true}, {flex: true}, {flex: true}, {flex: true}}, rows)
 }
 
-// layerPlace is the place in a Dockerfile that made a layer, or its number where that
-// is not known.
-func (img *Image) layerPlace(index int) string {
+// layerPlace is the place in a Dockerfile that made a layer: the line alone in the
+// file that the heading names, and the number of the layer where no place is known.
+func (img *Image) layerPlace(index int, file string) string {
 	l := img.layer(index)
 	if l == nil {
 		return ""
 	}
-	if at := place(l.Origin); at != "" {
+	switch at := place(l.Origin); {
+	case at != "" && l.Origin.File == file:
+		return ":" + strconv.Itoa(l.Origin.Start)
+	case at != "":
 		return plainName(at)
+	case l.InBase:
+		return "base"
 	}
 	return fmt.Sprintf("layer %d", index)
+}
+
+// originOf is [originFile] for layers of the new image by their indexes.
+func (img *Image) originOf(indexes []int) (file, words string) {
+	var layers []footprint.Layer
+	for _, i := range indexes {
+		if l := img.layer(i); l != nil {
+			layers = append(layers, *l)
+		}
+	}
+	return originFile(layers)
 }

@@ -461,6 +461,12 @@ func TestGoldenColor(t *testing.T) {
 	golden(t, "over-color.txt", terminal(t, rich(t), report.TerminalOptions{Color: true}))
 	golden(t, "over-wide.txt", terminal(t, rich(t), report.TerminalOptions{Width: 120}))
 	golden(t, "many-images-narrow.txt", terminal(t, fleetOnTwo(t), report.TerminalOptions{Width: 60}))
+	golden(t, "regressions-80.txt", terminal(t, regressions(t, report.Check), report.TerminalOptions{Width: 80}))
+	golden(t, "diff-regressions-narrow.txt", terminal(t, regressions(t, report.Diff), report.TerminalOptions{Width: 60}))
+	inspect := rich(t)
+	inspect.Kind = report.Inspect
+	golden(t, "inspect-narrow.txt", terminal(t, inspect, report.TerminalOptions{Width: 60}))
+	golden(t, "page.md", markdown(t, regressions(t, report.Check), report.MarkdownOptions{Full: true}))
 	golden(t, "over-narrow.txt", terminal(t, rich(t), report.TerminalOptions{Width: 60}))
 }
 

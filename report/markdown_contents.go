@@ -96,7 +96,7 @@ func (m *markdown) heaviestPackages(img *Image) part {
 	top, others := inventory(img.Head.Packages)
 	g := grid{columns: []string{"package", "version", ">bytes (unpacked)", ">not from the base", "brought by"}}
 	for _, p := range top {
-		row := []string{inCell(packageName(p.Ecosystem, p.Name)), orDash(withReason(versionOf(p, inCell), p.Through, p.Dev, inCell)), p.Bytes.String(), "", orDash(m.layerPlace(img, p.Layer))}
+		row := []string{inCell(packageName(p.Ecosystem, p.Name)), orDash(withReason(versionOf(p, inCell), p.Through, p.Dev, inCell)), p.Bytes.String(), "", orDash(m.layerPlace(img, p.Layer, inCell))}
 		if split(img.Head) {
 			row[3] = p.Own.String()
 		}
@@ -118,7 +118,7 @@ func orDash(s string) string {
 
 // layerPlace is the place of a layer in a Dockerfile, linked, or its instruction where
 // that is not known.
-func (m *markdown) layerPlace(img *Image, index int) string {
+func (m *markdown) layerPlace(img *Image, index int, q quote) string {
 	l := img.layer(index)
 	if l == nil {
 		return ""
@@ -126,11 +126,11 @@ func (m *markdown) layerPlace(img *Image, index int) string {
 	at := place(l.Origin)
 	switch {
 	case at != "":
-		return link(inCell(at), m.Run.lineURL(m.Run.Head, l.Origin.File, l.Origin.Start, l.Origin.End))
+		return link(q(at), m.Run.lineURL(m.Run.Head, l.Origin.File, l.Origin.Start, l.Origin.End))
 	case l.InBase:
 		return "base image"
 	}
-	return inCell(made(l))
+	return q(made(l))
 }
 
 // contents lists what a container seldom needs.
@@ -172,7 +172,7 @@ func (m *markdown) duplicates() section {
 				if d.Dir {
 					name = strings.TrimSuffix(legible(name), "/") + "/"
 				}
-				paths, places = append(paths, inCell(name)), append(places, orDash(m.layerPlace(img, d.Layers[i])))
+				paths, places = append(paths, inCell(name)), append(places, orDash(m.layerPlace(img, d.Layers[i], inCell)))
 			}
 			if others > 0 {
 				paths = append(paths, fmt.Sprintf("and %s more", count(int64(others))))

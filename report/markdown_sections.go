@@ -331,7 +331,7 @@ func (m *markdown) causeRows(img *Image, causes []footprint.Cause) []string {
 				by = ", mostly" + by[1:]
 			}
 		}
-		rows = append(rows, fmt.Sprintf("%d. **%s** %s%s\n", i+1, c.Bytes.Signed(), img.causeWhat(c, inText, rest), by))
+		rows = append(rows, fmt.Sprintf("%d. **%s** %s%s\n", i+1, c.Bytes.Signed(), img.causeWords(c, inText, rest, func(layer int) string { return m.layerPlace(img, layer, inText) }), by))
 	}
 	return rows
 }
@@ -671,7 +671,7 @@ func (m *markdown) packages() section {
 				g.add(plural(len(more), "more package"), "changed", "–", sumOfPackages(more).Signed(), "–")
 				break
 			}
-			g.add(inCell(packageName(c.Ecosystem, c.Name)), packageChangeWord(c), orDash(withReason(versions(c, inCell), c.Through, c.Dev, inCell)), c.Bytes.Signed(), orDash(m.layerPlace(img, c.Layer)))
+			g.add(inCell(packageName(c.Ecosystem, c.Name)), packageChangeWord(c), orDash(withReason(versions(c, inCell), c.Through, c.Dev, inCell)), c.Bytes.Signed(), orDash(m.layerPlace(img, c.Layer, inCell)))
 		}
 		n += len(changes)
 		s.parts = append(s.parts, g.part(m.about(img)))

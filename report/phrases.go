@@ -32,6 +32,11 @@ func fateWords(f footprint.Fate) string {
 // causeWhat says what grew, without its bytes and its place. rest are the
 // directories that others in the list are taken out of.
 func (img *Image) causeWhat(c footprint.Cause, q quote, rest map[string]bool) string {
+	return img.causeWords(c, q, rest, func(layer int) string { return img.layerPlace(layer, "") })
+}
+
+// causeWords is causeWhat with a form of its own for the place of a layer.
+func (img *Image) causeWords(c footprint.Cause, q quote, rest map[string]bool, at func(layer int) string) string {
 	if c.Base {
 		return "base image " + baseNames(img.Delta.Base, q)
 	}
@@ -55,7 +60,7 @@ func (img *Image) causeWhat(c footprint.Cause, q quote, rest map[string]bool) st
 	case c.Fate == footprint.Rewritten:
 		return "waste: " + name + " shipped again, unchanged"
 	case c.Fate != "":
-		return "waste: " + name + " " + fateWords(c.Fate) + " but still shipped"
+		return "waste: " + name + img.shippedBy(c, at) + " " + fateWords(c.Fate) + " but still shipped"
 	}
 	if c.Change == footprint.Added {
 		name += ", new"
@@ -64,6 +69,25 @@ func (img *Image) causeWhat(c footprint.Cause, q quote, rest map[string]bool) st
 		name += ", the same as " + q(c.CopyOf)
 	}
 	return name
+}
+
+// shippedBy says which layer holds what another one deleted or replaced, with a space
+// before it: that is the line to change. It is "" where there are several.
+func (img *Image) shippedBy(c footprint.Cause, at func(layer int) string) string {
+	in := -1
+	for _, d := range img.Head.Dead {
+		if d.By != c.Layer || d.Fate != c.Fate || d.In == d.By || !alike(d.Under, c.Path) {
+			continue
+		}
+		if in >= 0 && in != d.In {
+			return ""
+		}
+		in = d.In
+	}
+	if place := at(in); place != "" {
+		return " (of " + place + ")"
+	}
+	return ""
 }
 
 // causesByKind splits causes by the kind of bytes they count, so that each list

@@ -259,6 +259,7 @@ func (s *sheet) check(img *Image) {
 	s.remarks(img)
 	s.causes(img)
 	s.shrunk(img)
+	s.wasteOverLimit(img)
 	if text := img.baseAside(plainName); text != "" {
 		s.blank()
 		s.prose(0, plain, text)

@@ -2,8 +2,10 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
+	"github.com/org/image-budget/budget"
 	"github.com/org/image-budget/footprint"
 )
 
@@ -179,6 +181,26 @@ func (s *sheet) waste(img *Image) {
 	s.table(2, []column{{right: true}, {flex: true, long: true}, {}}, rows)
 }
 
+// wasteOverLimit explains the heaviest of the hidden bytes where they are what a limit
+// is about.
+func (s *sheet) wasteOverLimit(img *Image) {
+	const few = 3
+	bad := slices.ContainsFunc(img.Verdict.Checks, func(c budget.Check) bool {
+		return c.Metric == footprint.Wasted && (c.Status == budget.Fail || c.Status == budget.Warn)
+	})
+	if !bad || len(img.Head.Dead) == 0 {
+		return
+	}
+	s.heading(fmt.Sprintf("wasted: %s unpacked that no container can see", img.Head.Metrics.Wasted))
+	dead := deadByWeight(img.Head.Dead)
+	for _, d := range dead[:min(len(dead), few)] {
+		s.deadPair(img, d)
+	}
+	if more := len(dead) - few; more > 0 {
+		s.row(2, cell{fmt.Sprintf("and %d more", more), faint})
+	}
+}
+
 func fateShort(f footprint.Fate) string {
 	if f == footprint.Rewritten {
 		return "rewritten"
@@ -196,6 +218,9 @@ func (s *sheet) deadPair(img *Image, d footprint.Dead) {
 	}
 	fate := ", " + fateWords(d.Fate)
 	in := fmt.Sprintf("  %s in ", plural(d.Files, "file"))
+	if s.edge()-2-max(8, width(size))-width(in)-width(fate) < narrowest {
+		fate = ", " + fateShort(d.Fate)
+	}
 	s.pathRow(2, cell{fmt.Sprintf("%8s", size), yellow},
 		cell{in + middle(under, s.edge()-2-max(8, width(size))-width(in)-width(fate)), plain},
 		cell{fate, plain})

@@ -33,9 +33,8 @@ var (
 	// gemStub is what RubyGems itself reads of a specification: name, version,
 	// platform and more.
 	gemStub = regexp.MustCompile(`(?m)^# stub: (\S+) (\S+) (\S+)`)
-	// gemNeeds finds what is needed at run time, as RubyGems writes it and as
-	// people do.
-	gemNeeds = regexp.MustCompile(`(?m)^\s*s\.add_(?:runtime_)?dependency\(?\s*(?:%q<([^>\n]+)>|["']([^"'\n]+)["'])`)
+	// gemNeeds finds what is needed, as RubyGems writes it and as people do.
+	gemNeeds = regexp.MustCompile(`(?m)^\s*s\.add_(runtime_|development_|)dependency\(?\s*(?:%q<([^>\n]+)>|["']([^"'\n]+)["'])`)
 	// gemLists finds the lists of files and of programs.
 	gemLists  = regexp.MustCompile(`(?m)^\s*s\.(files|executables) = \[(.*)\]`)
 	gemString = regexp.MustCompile(`"([^"\\]+)"`)
@@ -44,6 +43,11 @@ var (
 	// gemOfRuby takes the home of Ruby's own gems apart.
 	gemOfRuby = regexp.MustCompile(`^((?:.*/)?)(lib/ruby)/gems/([^/]+)$`)
 )
+
+// gemPlatforms are the directories that Ruby's own extensions stand in.
+var gemPlatforms = []string{
+	"x86_64-linux", "x86_64-linux-gnu", "x86_64-linux-musl", "aarch64-linux", "aarch64-linux-gnu", "aarch64-linux-musl",
+}
 
 // gemAt is the package that a gem home has under its full name. That is all
 // that the files of one gem have in common.
@@ -71,10 +75,7 @@ func gemSpecification(f File, c Content) (Facts, error) {
 	p.Installed = true
 	p.Files = []string{"/" + f.Path, path.Join("/", home, "build_info", full+".info")}
 	p.Trees = []string{p.Root, path.Join("/", home, "doc", full)}
-	for _, m := range gemNeeds.FindAllSubmatch(c.Whole, langNames) {
-		p.Requires = append(p.Requires, string(m[1])+string(m[2]))
-	}
-	p.Requires = langSet(p.Requires)
+	p.Requires = gemRequires(c.Whole)
 
 	ruby := gemOfRuby.FindStringSubmatch(home)
 	var facts Facts
@@ -86,8 +87,16 @@ func gemSpecification(f File, c Content) (Facts, error) {
 				if ruby != nil {
 					own = append(own, langBelow(path.Join(ruby[1], "bin"), item))
 				}
-			} else if inLib, ok := strings.CutPrefix(item, "lib/"); ok && ofRuby && ruby != nil {
-				own = append(own, langBelow(path.Join(ruby[1], ruby[2], ruby[3]), inLib))
+			} else if ofRuby && ruby != nil {
+				// Some versions of Ruby leave the directory out.
+				item = strings.TrimPrefix(item, "lib/")
+				library := path.Join(ruby[1], ruby[2], ruby[3])
+				own = append(own, langBelow(library, item))
+				if strings.HasSuffix(item, ".so") {
+					for _, platform := range gemPlatforms {
+						own = append(own, langBelow(path.Join(library, platform), item))
+					}
+				}
 			}
 			if !langOwn(&p.Files, own...) {
 				facts.Skipped = langTooMany(langFiles, "files")
@@ -96,6 +105,31 @@ func gemSpecification(f File, c Content) (Facts, error) {
 	}
 	facts.Packages = []Package{p}
 	return facts, nil
+}
+
+// gemRequires are the gems that one needs at run time. Old versions of RubyGems
+// write all a second time for still older ones, which did not tell them from
+// those for development.
+func gemRequires(specification []byte) []string {
+	var names, either []string
+	development := map[string]bool{}
+	for _, m := range gemNeeds.FindAllSubmatch(specification, langNames) {
+		name := string(m[2]) + string(m[3])
+		switch string(m[1]) {
+		case "runtime_":
+			names = append(names, name)
+		case "development_":
+			development[name] = true
+		default:
+			either = append(either, name)
+		}
+	}
+	for _, name := range either {
+		if !development[name] {
+			names = append(names, name)
+		}
+	}
+	return langSet(names)
 }
 
 // gemCheckout is a gem that Bundler took from a repository: its version is the

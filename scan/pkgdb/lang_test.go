@@ -2,12 +2,18 @@ package pkgdb
 
 import (
 	"bytes"
+	"flag"
+	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 )
 
@@ -143,3 +149,78 @@ func langFixture(t testing.TB, name string) []langFile {
 	}
 	return files
 }
+
+// langFixtures are what real package managers installed, by make.sh beside them.
+var langFixtures = []string{"npm", "pnpm", "yarn", "workspace", "python", "gem", "composer"}
+
+// TestLangOwners compares the owner of each file with what the package manager
+// itself says.
+func TestLangOwners(t *testing.T) {
+	t.Parallel()
+	for _, name := range langFixtures {
+		files := langFixture(t, name+".txtar")
+		oracle := files[len(files)-1]
+		if oracle.path != "oracle" {
+			t.Fatalf("%s ends in %s", name, oracle.path)
+		}
+		files = files[:len(files)-1]
+		want := map[string]string{}
+		for line := range strings.Lines(string(oracle.data)) {
+			at, owner, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+			if !ok {
+				t.Fatalf("%s: %q", name, line)
+			}
+			want["/"+at] = owner
+		}
+		got := langOwners(langMerge(t, files), files)
+		for _, at := range slices.Sorted(maps.Keys(got)) {
+			if got[at] != want[at] {
+				t.Errorf("%s: %s belongs to %q, want %q", name, at, got[at], want[at])
+			}
+			delete(want, at)
+		}
+		if len(want) > 0 || len(got) < 10 {
+			t.Errorf("%s has no %v", name, want)
+		}
+	}
+}
+
+// TestLangGraph compares what is known of each package beside its files.
+func TestLangGraph(t *testing.T) {
+	t.Parallel()
+	for _, name := range langFixtures {
+		files := langFixture(t, name+".txtar")
+		var got strings.Builder
+		for _, p := range langMerge(t, files) {
+			fmt.Fprintf(&got, "%s %s %s %s", p.Ecosystem, p.Root, p.Name, p.Version)
+			if p.Asked == ByName {
+				got.WriteString(" asked")
+			}
+			if p.Dev {
+				got.WriteString(" dev")
+			}
+			if len(p.Requires) > 0 {
+				fmt.Fprintf(&got, " requires %s", strings.Join(p.Requires, ","))
+			}
+			if len(p.Provides) > 0 {
+				fmt.Fprintf(&got, " provides %s", strings.Join(p.Provides, ","))
+			}
+			got.WriteString("\n")
+		}
+		golden := filepath.Join("testdata", "lang", name+".want")
+		if *updateLang {
+			if err := os.WriteFile(golden, []byte(got.String()), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(golden)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), got.String()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+var updateLang = flag.Bool("update-lang", false, "write testdata/lang/*.want anew")

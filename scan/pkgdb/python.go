@@ -248,14 +248,17 @@ func pythonInstalled(f File, c Content) (Facts, error) {
 func pythonTopLevel(f File, c Content) (Facts, error) {
 	p := pythonAbout(f)
 	site := langParent(langParent(f.Path))
+	var code pythonCode
 	for line := range bytes.Lines(c.Whole) {
 		name := strings.TrimSpace(string(line))
 		if !pythonModule.MatchString(name) || len(p.Trees) >= langNames {
 			continue
 		}
-		p.Trees = append(p.Trees, langPath(site, name))
-		p.Files = append(p.Files, langPath(site, name+".py"))
+		file := langPath(site, name+".py")
+		p.Trees, p.Files = append(p.Trees, langPath(site, name)), append(p.Files, file)
+		code.add(site, file)
 	}
+	code.own(&p)
 	return Facts{Packages: []Package{p}}, nil
 }
 

@@ -151,7 +151,7 @@ func langFixture(t testing.TB, name string) []langFile {
 }
 
 // langFixtures are what real package managers installed, by make.sh beside them.
-var langFixtures = []string{"npm", "pnpm", "yarn", "workspace", "python", "gem", "composer"}
+var langFixtures = []string{"npm", "pnpm", "yarn", "pnp", "workspace", "python", "gem", "composer"}
 
 // TestLangOwners compares the owner of each file with what the package manager
 // itself says.

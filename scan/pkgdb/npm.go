@@ -33,6 +33,10 @@ func npmReaders() []reader {
 		{name: "pnpm lockfile", max: langList, read: pnpmLock, wants: func(f File, _ []byte) bool {
 			return npmState(f.Path, ".pnpm/lock.yaml")
 		}},
+		{name: "yarn map", max: langList, read: pnpMap, wants: func(f File, _ []byte) bool {
+			base := path.Base(f.Path)
+			return base == ".pnp.cjs" || base == ".pnp.data.json"
+		}},
 		// The name of the archive says it all.
 		{name: "yarn archive", parts: headOnly, read: yarnArchive, wants: func(f File, _ []byte) bool {
 			return strings.HasSuffix(f.Path, ".zip") && yarnZip.MatchString(f.Path)

@@ -23,7 +23,7 @@ for line in sys.stdin:
         oracle[path] = package
 describing = re.compile(r'/package\.json$|package-lock\.json$|/\.yarn-integrity$|/\.pnpm/lock\.yaml$'
                         r'|\.(dist|egg)-info/(METADATA|RECORD|PKG-INFO|top_level\.txt|requires\.txt|installed-files\.txt)$'
-                        r'|\.gemspec$|composer\.json$|/installed\.json$')
+                        r'|\.gemspec$|composer\.json$|/installed\.json$|/\.pnp\.cjs$')
 with open(out, 'w') as archive:
     archive.write('Made by make.sh.\n')
     for dir, dirs, names in os.walk(root):
@@ -38,6 +38,8 @@ with open(out, 'w') as archive:
                 text = open(full).read()
                 if name == 'package.json' and '/node_modules/' in path:
                     text = json.dumps({k: v for k, v in json.loads(text).items() if k in ('name', 'version', 'bin') or 'ependencies' in k}, indent=1)
+                if name == '.pnp.cjs':
+                    text = text[:text.index("}';") + 4]
                 archive.write(text if not text or text.endswith('\n') else text + '\n')
     archive.write('-- oracle --\n')
     for path in sorted(oracle):
@@ -92,6 +94,28 @@ PY
 python3 node.py npm-root npm | python3 pack.py npm-root "$here/npm.txtar"
 python3 node.py pnpm-root walk | python3 pack.py pnpm-root "$here/pnpm.txtar"
 python3 node.py yarn-root walk | python3 pack.py yarn-root "$here/yarn.txtar"
+
+# yarn 4 without node_modules, the archives by their first entries.
+mkdir -p pnp-root/app
+cp pnpm-root/app/package.json pnp-root/app
+printf 'enableTelemetry: false\nenableGlobalCache: false\ncompressionLevel: 0\n' >pnp-root/app/.yarnrc.yml
+touch pnp-root/app/yarn.lock
+(cd pnp-root/app && npx -y -p @yarnpkg/cli-dist@4.5.0 yarn install)
+cat >pnp.py <<'PY'
+import glob, json, os, re, sys, zipfile
+root = sys.argv[1]
+for f in glob.glob(root + '/app/.yarn/cache/*.zip'):
+    archive = zipfile.ZipFile(f)
+    inside = [n for n in archive.namelist() if re.fullmatch('node_modules/(@[^/]+/)?[^/]+/package.json', n)]
+    m = json.loads(archive.read(inside[0]))
+    print(os.path.relpath(f, root) + '\t' + m['name'] + ' ' + m['version'])
+for f in glob.glob(root + '/app/.yarn/unplugged/**/*', recursive=True, include_hidden=True):
+    m = re.fullmatch('(.*/node_modules/(@[^/]+/)?[^/]+)/.*', f)
+    if os.path.isfile(f) and m:
+        m = json.load(open(m[1] + '/package.json'))
+        print(os.path.relpath(f, root) + '\t' + m['name'] + ' ' + m['version'])
+PY
+python3 pnp.py pnp-root | python3 pack.py pnp-root "$here/pnp.txtar"
 
 # npm, a workspace.
 mkdir -p workspace-root/app/packages/{a,b}

@@ -1,0 +1,134 @@
+package pkgdb
+
+import (
+	"bytes"
+	"encoding/json"
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// With Plug'n'Play, yarn has no node_modules. A program, .pnp.cjs, holds the map
+// of which package finds which others, and where: mostly inside archives.
+
+// pnpPackage is one version of a package in the map.
+type pnpPackage struct {
+	Location string `json:"packageLocation"`
+	// Dependencies are pairs: a name, and what it stands for. That is a
+	// reference such as "npm:4.6.0", or for an alias a pair of name and reference.
+	Dependencies [][2]json.RawMessage `json:"packageDependencies"`
+	// LinkType is SOFT for what is part of the project.
+	LinkType string `json:"linkType"`
+
+	name, reference string
+	root            string
+}
+
+// pnpMap reads what the project asks for, and what needs what.
+func pnpMap(f File, c Content) (Facts, error) {
+	data := c.Whole
+	if path.Base(f.Path) != ".pnp.data.json" {
+		data = pnpState(data)
+		if data == nil {
+			return Facts{}, nil // of another kind, with the map in a file beside it
+		}
+	}
+	var state struct {
+		Registry [][2]json.RawMessage `json:"packageRegistryData"`
+	}
+	if err := langJSON(data, &state); err != nil {
+		return Facts{}, err
+	}
+	var all []pnpPackage
+	type id struct{ name, reference string }
+	roots := map[id]string{}
+	for _, entry := range state.Registry {
+		name := pnpText(entry[0])
+		var versions [][2]json.RawMessage
+		if langJSON(entry[1], &versions) != nil {
+			continue
+		}
+		for _, version := range versions {
+			p := pnpPackage{name: name, reference: pnpText(version[0])}
+			if len(all) >= langPackages || langJSON(version[1], &p) != nil {
+				continue
+			}
+			p.root = pnpRoot(langParent(f.Path), p.Location)
+			all = append(all, p)
+			roots[id{p.name, p.reference}] = p.root
+		}
+	}
+	var facts Facts
+	for _, p := range all {
+		known := Package{Ecosystem: Npm, Root: p.root, Name: p.name}
+		for _, pair := range p.Dependencies {
+			name, reference := pnpText(pair[0]), pnpText(pair[1])
+			if reference == "" {
+				var alias [2]string
+				if langJSON(pair[1], &alias) == nil {
+					name, reference = alias[0], alias[1]
+				}
+			}
+			if !npmName(name) || name == p.name {
+				continue
+			}
+			known.Requires = append(known.Requires, name)
+			if root := roots[id{name, reference}]; p.LinkType == "SOFT" && root != "" && len(facts.Packages) < langPackages {
+				facts.Packages = append(facts.Packages, npmWish{name: name}.in(root))
+			}
+		}
+		known.Requires = langSet(known.Requires)
+		if p.LinkType != "SOFT" && npmName(p.name) && p.root != "" && len(facts.Packages) < langPackages {
+			facts.Packages = append(facts.Packages, known)
+		}
+	}
+	if len(all) >= langPackages || len(facts.Packages) >= langPackages {
+		facts.Skipped = langTooMany(langPackages, "packages")
+	}
+	return facts, nil
+}
+
+// pnpState takes the map out of the program, where it is a string literal over
+// many lines; nil if there is none.
+func pnpState(program []byte) []byte {
+	_, literal, found := bytes.Cut(program, []byte("RAW_RUNTIME_STATE"))
+	_, literal, opened := bytes.Cut(literal, []byte("'"))
+	if !found || !opened {
+		return nil
+	}
+	state := make([]byte, 0, len(literal))
+	for i := 0; i < len(literal) && literal[i] != '\''; i++ {
+		if literal[i] == '\\' && i+1 < len(literal) {
+			if i++; literal[i] == '\n' {
+				continue
+			}
+		}
+		state = append(state, literal[i])
+	}
+	return state
+}
+
+// pnpText is a string of JSON, "" for anything else.
+func pnpText(raw json.RawMessage) (text string) {
+	if len(raw) > 0 && raw[0] == '"' && json.Unmarshal(raw, &text) != nil {
+		return ""
+	}
+	return text
+}
+
+// pnpVirtual finds the path of a package that has several sets of neighbours,
+// each by a path that is not there: __virtual__/HASH/LEVELS-UP/REST.
+var pnpVirtual = regexp.MustCompile(`^(.*?)(?:__virtual__|\$\$virtual)/[^/]+/([0-9])/(.*)$`)
+
+// pnpRoot is the archive or the directory that holds a package.
+func pnpRoot(dir, location string) string {
+	if m := pnpVirtual.FindStringSubmatch(location); m != nil {
+		up, _ := strconv.Atoi(m[2])
+		location = m[1] + strings.Repeat("../", up) + m[3]
+	}
+	if archive, _, inside := strings.Cut(location, ".zip/"); inside {
+		location = archive + ".zip"
+	}
+	return langPath(dir, location)
+}

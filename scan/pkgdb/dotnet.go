@@ -30,6 +30,10 @@ type dotnetTarget struct {
 	} `json:"resources"`
 }
 
+// dotnetRuntime begins the name of the runtime in an application that brings it
+// along.
+const dotnetRuntime = "runtimepack."
+
 // dotnetShared finds the directory of a shared framework.
 var dotnetShared = regexp.MustCompile(`(?:^|/)shared/([^/]+)/([0-9][^/]*)/([^/]+)\.deps\.json$`)
 
@@ -73,6 +77,9 @@ func dotnetDependencies(f File, c Content) (Facts, error) {
 			}
 			lib := libraries[key]
 			needs := langKeys(lib.Dependencies, langNames)
+			for i, need := range needs {
+				needs[i] = strings.TrimPrefix(need, dotnetRuntime)
+			}
 			if kind == "project" {
 				for _, need := range needs {
 					add(Package{Ecosystem: Dotnet, Root: root, Name: need, Asked: ByName})
@@ -81,8 +88,7 @@ func dotnetDependencies(f File, c Content) (Facts, error) {
 			}
 			p := Package{
 				Ecosystem: Dotnet, Root: root, Version: version, Installed: true,
-				// The runtime itself in an application that brings it along.
-				Name: strings.TrimPrefix(name, "runtimepack."),
+				Name: strings.TrimPrefix(name, dotnetRuntime),
 			}
 			p.Requires = langSet(needs)
 			if !dotnetFiles(&p, dir, lib) {
@@ -111,7 +117,7 @@ func dotnetFiles(p *Package, dir string, lib dotnetTarget) (all bool) {
 		if locale == "" {
 			locale = path.Base(path.Dir(asset))
 		}
-		all = langOwn(&p.Files, langBelow(path.Join(dir, locale), path.Base(asset))) && all
+		all = langOwn(&p.Files, langBelow(dir, path.Join(locale, path.Base(asset)))) && all
 	}
 	slices.Sort(p.Files)
 	p.Files = slices.Compact(p.Files)

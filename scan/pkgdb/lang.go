@@ -17,16 +17,23 @@ import (
 // The bounds of what one file may tell. The largest real ones are a tenth of
 // them; more is an attack on memory.
 const (
-	langManifest = 8 << 20  // bytes of a file that describes one package
-	langList     = 64 << 20 // bytes of a file that lists many packages or files
-	langNames    = 10_000   // packages that one package needs
-	langPackages = 100_000  // packages in one file
-	langFiles    = 250_000  // files of one package
+	langManifest = 8 << 20   // bytes of a file that describes one package
+	langList     = 64 << 20  // bytes of a file that lists many packages or files
+	langNames    = 10_000    // packages that one package needs
+	langPackages = 100_000   // packages in one file
+	langFiles    = 250_000   // files of one package
+	langValues   = 1_000_000 // values in one file of JSON
+	langName     = 4096      // bytes of a path, as Linux has it
+	langDir      = 1024      // bytes of a directory that packages are installed into
 )
 
 // langJSON decodes into structs. A field of another type than expected is left
 // empty, as the other fields are still good; only what is no JSON is an error.
 func langJSON(data []byte, into any) error {
+	// Values of two bytes take a hundred when decoded.
+	if bytes.Count(data, []byte(",")) >= langValues {
+		return errors.New("decoding JSON: " + langTooMany(langValues, "values"))
+	}
 	err := json.Unmarshal(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), into)
 	if other := (*json.UnmarshalTypeError)(nil); err == nil || errors.As(err, &other) {
 		return nil
@@ -38,7 +45,7 @@ func langJSON(data []byte, into any) error {
 // for. It never leaves the root; it is "" for what cannot be a name.
 func langPath(dir, name string) string {
 	switch {
-	case name == "" || strings.IndexByte(name, 0) >= 0:
+	case name == "" || len(name) > langName || len(dir) > langDir || strings.IndexByte(name, 0) >= 0:
 		return ""
 	case name[0] == '/':
 		return path.Clean(name)

@@ -223,23 +223,29 @@ func npmLock(f File, c Content) (Facts, error) {
 	}
 	for _, key := range langKeys(lock.Packages, langPackages+1) {
 		entry := lock.Packages[key]
-		if key == "" || key[0] == '/' || key[0] == '.' || path.Clean(key) != key || entry.Link {
+		if key == "" || key[0] == '/' || key[0] == '.' || path.Clean(key) != key || entry.Link || len(key) > langName {
 			continue
 		}
 		if found, ok := npmPlace(key); ok && found != "" {
-			add(Package{
-				Ecosystem: Npm, Root: langPath(project, key), Name: entry.called(found), Version: entry.Version,
-				Requires: entry.requires(), Dev: entry.Dev,
-			})
+			if root := langPath(project, key); root != "" {
+				add(Package{
+					Ecosystem: Npm, Root: root, Name: entry.called(found), Version: entry.Version,
+					Requires: entry.requires(), Dev: entry.Dev,
+				})
+			}
+			continue
+		}
+		if strings.Count(key, "/") > langDeep {
 			continue
 		}
 		for _, w := range entry.wishes() {
 			// As Node looks for it: here, then in each directory above.
 			for dir := key; ; dir = langParent(dir) {
 				place := path.Join(dir, "node_modules", w.found)
-				if at, ok := lock.Packages[place]; ok && !at.Link {
+				at, ok := lock.Packages[place]
+				if root := langPath(project, place); ok && !at.Link && root != "" {
 					w.name = at.called(w.found)
-					add(w.in(langPath(project, place)))
+					add(w.in(root))
 				} else if !ok && dir != "" {
 					continue
 				}

@@ -2,6 +2,8 @@ package pkgdb
 
 import (
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -222,31 +224,27 @@ func readDpkgDiversions(_ File, c Content) (facts Facts, err error) {
 	return facts, nil
 }
 
-// readAptStates reads what apt installed for the sake of others. Where one
-// architecture of a name was asked for, the name was.
+// readAptStates reads what apt installed for the sake of others. What it says
+// nothing of was asked for, so nothing is said of what it names as asked for: a
+// name is automatic if all its architectures are.
 func readAptStates(_ File, c Content) (facts Facts, err error) {
-	at := map[string]int{}
+	automatic := map[string]bool{}
 	for fields := range stanzas(string(c.Whole)) {
 		name := fields["package"]
 		if name == "" {
 			continue
 		}
-		asked := ByName
-		if fields["auto-installed"] == "1" {
-			asked = AsDependency
+		so, again := automatic[name]
+		if !again && len(automatic) == maxPackages {
+			err = errManyPackages
+			break
 		}
-		if i, again := at[name]; again {
-			if asked == ByName {
-				facts.Packages[i].Asked = ByName
-			}
-			continue
-		}
-		if len(facts.Packages) == maxPackages {
-			return facts, errManyPackages
-		}
-		name = strings.Clone(name)
-		at[name] = len(facts.Packages)
-		facts.Packages = append(facts.Packages, Package{Ecosystem: Dpkg, Name: name, Asked: asked})
+		automatic[strings.Clone(name)] = fields["auto-installed"] == "1" && (so || !again)
 	}
-	return facts, nil
+	for _, name := range slices.Sorted(maps.Keys(automatic)) {
+		if automatic[name] {
+			facts.Packages = append(facts.Packages, Package{Ecosystem: Dpkg, Name: name, Asked: AsDependency})
+		}
+	}
+	return facts, err
 }

@@ -24,7 +24,7 @@ func rpmReaders() []reader {
 				return f.Size > 0 && inRpmDirectory(f.Path, "rpmdb.sqlite-wal")
 			},
 			max:     1 << 20,
-			partial: true,
+			parts: headOnly,
 			read: func(File, Content) (Facts, error) {
 				return Facts{Skipped: "changes that did not get from it into the database"}, nil
 			},

@@ -54,6 +54,9 @@ type Image struct {
 	Forbid   []Pattern
 	// Waivers excuse limits for a time.
 	Waivers []Waiver
+	// Cost is what pulling it is reckoned with: its own, and what the file says
+	// for all images where it has none.
+	Cost Cost
 	// Smoke tells how to see that the image works, nil if not given.
 	Smoke *Smoke
 	// Implied tells that no limit was written and Limits are those of
@@ -215,7 +218,7 @@ func (img Image) NeedsFiles() bool {
 	}
 	for _, l := range img.metricLimits() {
 		switch l.Metric {
-		case footprint.Unpacked, footprint.Final, footprint.Wasted, footprint.FileCount:
+		case footprint.Unpacked, footprint.Final, footprint.Wasted, footprint.FileCount, footprint.Executables, footprint.Setuid:
 			return true
 		}
 	}

@@ -14,8 +14,9 @@ import (
 // The keys of a budget file, mapping by mapping. The JSON schema lists the
 // same ones.
 var (
-	fileKeys   = []string{"version", "baseline", "images"}
-	imageKeys  = []string{"image", "base", "build", "limits", "own", "paths", "packages", "forbid", "waivers", "smoke"}
+	fileKeys   = []string{"version", "baseline", "cost", "images"}
+	imageKeys  = []string{"image", "base", "build", "limits", "own", "paths", "packages", "forbid", "waivers", "smoke", "cost"}
+	costKeys   = []string{"bandwidth", "hosts", "deploys-per-day"}
 	buildKeys  = []string{"context", "dockerfile", "target", "args", "platforms", "labels", "contexts", "secrets", "ssh", "cache-from", "cache-to", "network", "no-cache", "pull", "tags"}
 	secretKeys = []string{"id", "src", "env"}
 	boundKeys  = []string{"max", "warn", "growth"}
@@ -183,6 +184,10 @@ func (d *decoder) decodeFile(root *node, file *File) {
 	if b, ok := fields["baseline"]; ok {
 		file.Baseline = d.decodeBaseline(b.value)
 	}
+	var cost Cost
+	if v, ok := fields["cost"]; ok {
+		cost = d.decodeCost(v.value)
+	}
 	images, ok := fields["images"]
 	if !ok {
 		d.fail(root, "add `images:` with at least one image", "images is missing")
@@ -195,7 +200,9 @@ func (d *decoder) decodeFile(root *node, file *File) {
 			return
 		}
 		d.checkID(e.key, ids)
-		file.Images = append(file.Images, d.decodeImage(e))
+		img := d.decodeImage(e)
+		img.Cost = img.Cost.or(cost)
+		file.Images = append(file.Images, img)
 	}
 }
 
@@ -293,6 +300,9 @@ func (d *decoder) decodeImage(e entry) Image {
 	}
 	if v, ok := fields["smoke"]; ok {
 		img.Smoke = d.decodeSmoke(v.value)
+	}
+	if v, ok := fields["cost"]; ok {
+		img.Cost = d.decodeCost(v.value)
 	}
 	if len(img.limitNames()) == 0 {
 		img.Limits, img.Implied = defaultLimits(), true

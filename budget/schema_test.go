@@ -23,7 +23,7 @@ func TestSchemaKeys(t *testing.T) {
 	}
 	want := map[string][]string{
 		"file": fileKeys, "image": imageKeys, "build": buildKeys, "limits": metricNames(), "bounds": boundKeys, "countBounds": boundKeys,
-		"updateBounds": updateKeys, "growth": growthKeys, "gain": growthKeys[:2], "countGrowth": countKeys, "countGain": countKeys[:2], "waiver": waiverKeys, "secret": secretKeys, "smoke": smokeKeys, "http": httpKeys,
+		"updateBounds": updateKeys, "growth": growthKeys, "gain": growthKeys[:2], "countGrowth": countKeys, "countGain": countKeys[:2], "waiver": waiverKeys, "secret": secretKeys, "smoke": smokeKeys, "http": httpKeys, "cost": costKeys,
 	}
 	for name, def := range doc.Defs {
 		if len(def.Properties) == 0 {
@@ -58,6 +58,9 @@ func TestSchemaRefuses(t *testing.T) {
 		"version: 1\nimages: {a: {image: b, limits: {final: {growth: {percent: 5%}}}}}",
 		"version: 1\nimages: {a: {image: b, limits: {final: {growth: {since-release: {percent: 5%}}}}}}",
 		"version: 1\nimages: {a: {image: b, limits: {layers: {growth: {percent: 5%, bytes: 1}}}}}",
+		"version: 1\nimages: {a: {image: b}}\ncost: {}", "version: 1\nimages: {a: {image: b}}\ncost: {bandwidth: 100}",
+		"version: 1\nimages: {a: {image: b}}\ncost: {bandwidth: 1Gb/s}", "version: 1\nimages: {a: {image: b}}\ncost: {hosts: 1.5}",
+		"version: 1\nimages: {a: {image: b, cost: {deploys-per-day: 0}}}", "version: 1\nimages: {a: {image: b, cost: {deploys: 1}}}",
 	} {
 		value, err := decodeAny([]byte(src))
 		if err != nil {

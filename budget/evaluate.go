@@ -1,9 +1,11 @@
 package budget
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/bits"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -386,6 +388,51 @@ func (e *evaluation) bound(f figure, kind Kind, b Bound) Check {
 			c.Status = Warn
 		}
 		c.Message = fmt.Sprintf("%s is %s, %s over %s", f.subject, actual, amount(f.unit, difference(f.value, b.Value)), limit)
+		c = e.nameSetuid(c, nil)
+	}
+	return c
+}
+
+// maxSetuid is how many setuid files a check names.
+const maxSetuid = 3
+
+// nameSetuid adds to a check that setuid files exceed which ones they are; of
+// a growth, those that old did not have.
+func (e *evaluation) nameSetuid(c Check, old *footprint.Image) Check {
+	head := e.in.Head
+	if c.Metric != footprint.Setuid || head.Surface == nil {
+		return c
+	}
+	paths := slices.Clone(head.Surface.Setuid)
+	whole := len(paths) < footprint.MaxSurface
+	if c.Scope == ScopeOwn {
+		if head.Files == nil || head.Base == nil {
+			return c
+		}
+		own := map[string]bool{}
+		for _, p := range paths {
+			own[p] = false
+		}
+		for f := range head.Files {
+			if _, asked := own[f.Path]; asked {
+				own[f.Path] = f.Layer >= head.Base.Metrics.Layers
+			}
+		}
+		paths = slices.DeleteFunc(paths, func(p string) bool { return !own[p] })
+	}
+	if c.Kind.IsGrowth() {
+		if old == nil || old.Surface == nil || len(old.Surface.Setuid) >= footprint.MaxSurface {
+			return c
+		}
+		paths = slices.DeleteFunc(paths, func(p string) bool { return slices.Contains(old.Surface.Setuid, p) })
+	}
+	if len(paths) == 0 {
+		return c
+	}
+	c.Examples = paths[:min(len(paths), maxSetuid)]
+	c.Message += ": " + strings.Join(c.Examples, ", ")
+	if more := len(paths) - len(c.Examples); more > 0 && whole {
+		c.Message += fmt.Sprintf(" and %d more", more)
 	}
 	return c
 }
@@ -442,7 +489,11 @@ func (e *evaluation) growth(f figure, kind Kind, g Growth, old past) Check {
 		change = strings.Replace(change, "by "+rounded, "by "+grew, 1)
 	}
 	c.Message = fmt.Sprintf("%s, %s more than the %s that %s allows", change, amount(f.unit, difference(c.Actual, c.Allowed)), allowed, c.Rule)
-	return c
+	than := e.baseline.img
+	if kind == KindSinceRelease {
+		than = e.release.img
+	}
+	return e.nameSetuid(c, than)
 }
 
 // advise says what to do about everything that no waiver excuses.
@@ -485,21 +536,41 @@ func (e *evaluation) packages() {
 		}
 		if e.in.Head.Packages == nil {
 			c.Status, c.Blind = NotMeasured, true
-			c.Message = fmt.Sprintf("%s was not looked for: this version does not list the packages of an image yet, so the limit is not judged", p.Pattern)
+			c.Message = fmt.Sprintf("%s was not looked for: no layer was read", p.Pattern)
 			e.checks = append(e.checks, c)
 			continue
 		}
+		var found []footprint.Package
+		var sum footprint.Bytes
 		for _, pkg := range e.in.Head.Packages {
-			if !matchPackage(p.Pattern, pkg.Ecosystem+":"+pkg.Name) {
-				continue
-			}
-			c.Actual++
-			if len(c.Examples) < maxExamples {
-				c.Examples = append(c.Examples, strings.TrimSpace(pkg.Ecosystem+":"+pkg.Name+" "+pkg.Version))
+			if matchPackage(p.Pattern, pkg.Ecosystem+":"+pkg.Name) {
+				found, sum = append(found, pkg), sum+pkg.Bytes
 			}
 		}
-		e.checks = append(e.checks, e.none(c))
+		slices.SortStableFunc(found, func(a, b footprint.Package) int { return cmp.Compare(b.Bytes, a.Bytes) })
+		c.Actual = int64(len(found))
+		for _, pkg := range found[:min(len(found), maxExamples)] {
+			c.Examples = append(c.Examples, packageWords(pkg))
+		}
+		c = e.none(c)
+		if len(found) > 1 {
+			c.Message += ", together " + sum.String()
+		}
+		e.checks = append(e.checks, c)
 	}
+}
+
+// packageWords names a package with what it weighs and who asked for it.
+func packageWords(p footprint.Package) string {
+	name := clip(p.Ecosystem + ":" + p.Name)
+	if p.Version != "" {
+		name += " " + clip(p.Version)
+	}
+	name += " (" + p.Bytes.String()
+	if p.Through != "" {
+		name += ", through " + clip(p.Through)
+	}
+	return name + ")"
 }
 
 // matchPackage matches names in which a slash is a character like any other.

@@ -1,6 +1,10 @@
 package budget
 
 import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"math"
 	"strings"
 	"testing"
@@ -220,7 +224,7 @@ func TestWhatCannotBeJudged(t *testing.T) {
 		"path not in base":             {"paths: {/x: {growth: 1MB}}", Input{Head: listed, Base: measured(1, 1)}, Pass, "the baseline was stored before this path was in the budget file"},
 		"path, baseline without files": {"paths: {/x: {growth: 1MB}}", Input{Head: listed, Base: manifest}, Warn, "no layer of the baseline was read; store it again"},
 		"forbid not read":              {"forbid: [/x]", Input{Head: manifest}, Warn, "/x was not looked for: no layer was read"},
-		"no package listing":           {"packages: {\"npm:x\": forbid}", Input{Head: measured(1, 1)}, Warn, "npm:x was not looked for: this version does not list the packages of an image yet, so the limit is not judged"},
+		"no package listing":           {"packages: {\"npm:x\": forbid}", Input{Head: measured(1, 1)}, Warn, "npm:x was not looked for: no layer was read"},
 		"no image at all":              {"limits: {compressed: {max: 5MB}}", Input{}, Warn, "was not measured"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -371,27 +375,131 @@ func TestPackages(t *testing.T) {
 	t.Parallel()
 	head := measured(1, 1)
 	head.Packages = []footprint.Package{
-		{Ecosystem: "npm", Name: "@types/node", Version: "20.1.0"},
-		{Ecosystem: "npm", Name: "typescript", Version: "5.4.5"},
+		{Ecosystem: "npm", Name: "@types/node", Version: "20.1.0", Bytes: 2_100_000},
+		{Ecosystem: "npm", Name: "typescript", Version: "5.4.5", Bytes: 23_000_000, Through: "ts-node"},
+		{Ecosystem: "npm", Name: "typescript", Version: "4.9.5", Bytes: 21_000_000},
 		{Ecosystem: "dpkg", Name: "gcc-12"},
 	}
-	for pattern, want := range map[string][]string{
-		"npm:typescript": {"npm:typescript 5.4.5"},
-		"npm:@types/*":   {"npm:@types/node 20.1.0"},
-		"npm:*":          {"npm:@types/node 20.1.0", "npm:typescript 5.4.5"},
-		"*:gcc-??":       {"dpkg:gcc-12"},
-		"npm:type":       nil,
-		"apk:*":          nil,
+	const (
+		node, five, four = "npm:@types/node 20.1.0 (2.1 MB)", "npm:typescript 5.4.5 (23.0 MB, through ts-node)", "npm:typescript 4.9.5 (21.0 MB)"
+	)
+	for pattern, want := range map[string]struct {
+		found   []string
+		message string
+	}{
+		"npm:typescript": {[]string{five, four}, "npm:typescript is forbidden and was found: " + five + ", " + four + ", together 44.0 MB; bring it back, or remove images.web.packages.npm:typescript (.image-budget.yml:5)"},
+		"npm:@types/*":   {[]string{node}, "npm:@types/* is forbidden and was found: " + node + "; bring it back, or remove images.web.packages.npm:@types/* (.image-budget.yml:5)"},
+		"npm:*":          {[]string{five, four, node}, "npm:* is forbidden and was found: " + five + ", " + four + ", " + node + ", together 46.1 MB; bring it back, or remove images.web.packages.npm:* (.image-budget.yml:5)"},
+		"*:gcc-??":       {[]string{"dpkg:gcc-12 (0 B)"}, "*:gcc-?? is forbidden and was found: dpkg:gcc-12 (0 B); bring it back, or remove images.web.packages.*:gcc-?? (.image-budget.yml:5)"},
+		"npm:type":       {nil, "npm:type is not in the image, as it should be"},
+		"apk:*":          {nil, "apk:* is not in the image, as it should be"},
 	} {
 		v := judged(t, "packages: {\""+pattern+"\": forbid}", Input{Head: head})
 		c := v.Checks[0]
-		if !cmp.Equal(c.Examples, want) || c.Actual != int64(len(want)) || (c.Status == Fail) != (len(want) > 0) {
+		if !cmp.Equal(c.Examples, want.found) || c.Actual != int64(len(want.found)) || (c.Status == Fail) != (len(want.found) > 0) || c.Message != want.message {
 			t.Errorf("%s: %+v", pattern, c)
 		}
+	}
+	for i := range 9 {
+		head.Packages = append(head.Packages, footprint.Package{Ecosystem: "gem", Name: "g", Version: strings.Repeat("9", 50*i+1), Bytes: footprint.Bytes(i)})
+	}
+	if c := judged(t, `packages: {"gem:*": forbid}`, Input{Head: head}).Checks[0]; len(c.Examples) != maxExamples || !strings.Contains(c.Message, " and 4 more, together 36 B") || len(c.Message) > 600 {
+		t.Errorf("%+v", c)
 	}
 	head.Packages = []footprint.Package{} // listed, none found
 	if v := judged(t, `packages: {"npm:*": forbid}`, Input{Head: head}); v.Status != Pass || v.Checks[0].Status != Pass {
 		t.Errorf("%+v", v)
+	}
+}
+
+// TestEcosystems holds the ecosystems that a budget may name and those that are
+// looked for together.
+func TestEcosystems(t *testing.T) {
+	t.Parallel()
+	file, err := parser.ParseFile(token.NewFileSet(), "../scan/pkgdb/pkgdb.go", nil, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, decl := range file.Decls {
+		if d, ok := decl.(*ast.GenDecl); ok && strings.HasPrefix(d.Doc.Text(), "The ecosystems") {
+			for _, spec := range d.Specs {
+				found = append(found, strings.Trim(spec.(*ast.ValueSpec).Values[0].(*ast.BasicLit).Value, `"`))
+			}
+		}
+	}
+	if diff := cmp.Diff(ecosystems, found); diff != "" || len(found) == 0 {
+		t.Errorf("(-budget +pkgdb):\n%s", diff)
+	}
+}
+
+func TestSurface(t *testing.T) {
+	t.Parallel()
+	image := func(executables int, setuid ...string) *footprint.Image {
+		img := measured(1, 1)
+		img.Metrics.Executables, img.Metrics.Setuid, img.Metrics.Has = executables, len(setuid), img.Metrics.Has|footprint.HasModes
+		img.Base = &footprint.Base{Metrics: footprint.Metrics{Layers: 1}}
+		img.Own = &footprint.Metrics{Layers: 2, Executables: executables / 2, Setuid: len(setuid) / 2, Has: img.Metrics.Has}
+		img.Surface = &footprint.Surface{Setuid: setuid}
+		img.Files = func(yield func(footprint.File) bool) {
+			for i, path := range setuid {
+				if !yield(footprint.File{Path: path, Kind: footprint.Regular, Layer: i * 2 / len(setuid)}) {
+					return
+				}
+			}
+		}
+		return img
+	}
+	bare := measured(1, 1)
+	four := []string{"/bin/mount", "/bin/su", "/usr/bin/newgrp", "/usr/bin/passwd"}
+	many := make([]string, footprint.MaxSurface)
+	for i := range many {
+		many[i] = fmt.Sprint("/s", i)
+	}
+	advice := func(verb, limit string) string {
+		return "; bring it back, or " + verb + " images.web." + limit + " (.image-budget.yml:5)"
+	}
+	for name, c := range map[string]struct {
+		limits  string
+		in      Input
+		status  Status
+		actual  int64
+		message string
+	}{
+		"within": {"limits: {setuid: {max: 4}}", Input{Head: image(9, four...)}, Pass, 4, "setuid is 4, exactly the limit of 4"},
+		"over": {"limits: {setuid: {max: 2}}", Input{Head: image(9, four...)}, Fail, 4,
+			"setuid is 4, 2 over the limit of 2: /bin/mount, /bin/su, /usr/bin/newgrp and 1 more" + advice("raise", "limits.setuid.max")},
+		"warning": {"limits: {setuid: {warn: 3}}", Input{Head: image(9, four[:3]...)}, Pass, 3, "setuid is 3, exactly the warning at 3"},
+		"more than are listed": {"limits: {setuid: {max: 2}}", Input{Head: image(9, many...)}, Fail, 100,
+			"setuid is 100, 98 over the limit of 2: /s0, /s1, /s2" + advice("raise", "limits.setuid.max")},
+		"own": {"own: {setuid: {max: 0}}", Input{Head: image(9, four...)}, Fail, 2,
+			"own setuid is 2, 2 over the limit of 0: /usr/bin/newgrp, /usr/bin/passwd" + advice("raise", "own.setuid.max")},
+		"growth": {"limits: {setuid: {growth: 0}}", Input{Head: image(9, four...), Base: image(9, four[0], four[2], "/gone")}, Fail, 1,
+			"setuid grew by 1 (3 → 4), 1 more than the 0 that growth 0 allows: /bin/su, /usr/bin/passwd" + advice("waive", "limits.setuid.growth")},
+		"growth over a baseline without a list": {"limits: {setuid: {growth: 0}}", Input{Head: image(9, four...), Base: func() *footprint.Image {
+			img := image(9, four[0])
+			img.Surface = nil
+			return img
+		}()}, Fail, 3, "setuid grew by 3 (1 → 4), 3 more than the 0 that growth 0 allows" + advice("waive", "limits.setuid.growth")},
+		"growth within": {"limits: {executables: {growth: 10%}}", Input{Head: image(110), Base: image(100)}, Pass, 10,
+			"executables grew by 10 (100 → 110), within growth 10% (0 left)"},
+		"growth of own": {"own: {executables: {growth: 1}}", Input{Head: image(110), Base: image(100)}, Fail, 5,
+			"own executables grew by 5 (50 → 55), 4 more than the 1 that growth 1 allows" + advice("waive", "own.executables.growth")},
+		"an old baseline": {"limits: {setuid: {growth: 0}}", Input{Head: image(9, four...), Base: measured(1, 1)}, Warn, 0,
+			"growth of setuid was not judged: the baseline holds no setuid; store it again"},
+		"no layer read": {"limits: {executables: {max: 0}}", Input{Head: bare}, Warn, 0, "executables was not measured: no layer was read"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v := judged(t, c.limits, c.in)
+			check := v.Checks[0]
+			if v.Status != c.status || check.Actual != c.actual || check.Message != c.message || check.Unit != UnitCount {
+				t.Errorf("%s %d %s\nwant %s", v.Status, check.Actual, check.Message, c.message)
+			}
+			if len(check.Examples) > maxSetuid {
+				t.Errorf("%q", check.Examples)
+			}
+		})
 	}
 }
 

@@ -354,6 +354,9 @@ func (d *decoder) decodePackages(n *node) []PackageLimit {
 			d.fail(e.key, "write ECOSYSTEM:NAME, such as \"npm:typescript\"", "%s names no package", quote(e.key.text))
 		case strings.ContainsAny(e.key.text, `[]{}\`) || strings.TrimSpace(e.key.text) != e.key.text:
 			d.fail(e.key, "only * and ? stand for other characters", "%s names no package", quote(e.key.text))
+		case !strings.ContainsAny(ecosystem, "*?") && !slices.Contains(ecosystems, ecosystem):
+			// A limit on packages that nobody looks for would always pass.
+			d.fail(e.key, ecosystemHint(ecosystem, name), "%s names no ecosystem I know", quote(e.key.text))
 		}
 		if e.value.kind != stringNode || e.value.text != "forbid" {
 			hint := "write `forbid`"
@@ -366,6 +369,27 @@ func (d *decoder) decodePackages(n *node) []PackageLimit {
 		out = append(out, PackageLimit{Pattern: e.key.text, Pos: d.pos(e.key)})
 	}
 	return out
+}
+
+// ecosystems are those that package scan/pkgdb finds packages of.
+var ecosystems = []string{"dpkg", "apk", "rpm", "npm", "python", "conda", "gem", "composer", "nuget", "java", "golang", "cargo"}
+
+// ecosystemHint knows what else an ecosystem is called.
+func ecosystemHint(ecosystem, name string) string {
+	others := []struct{ is, means string }{
+		{"deb", "dpkg"}, {"apt", "dpkg"}, {"debian", "dpkg"}, {"alpine", "apk"}, {"yum", "rpm"}, {"dnf", "rpm"}, {"yarn", "npm"}, {"pnpm", "npm"},
+		{"node", "npm"}, {"pypi", "python"}, {"pip", "python"}, {"rubygems", "gem"}, {"ruby", "gem"}, {"packagist", "composer"}, {"php", "composer"},
+		{"dotnet", "nuget"}, {"maven", "java"}, {"jar", "java"}, {"go", "golang"}, {"crates", "cargo"}, {"rust", "cargo"},
+	}
+	for _, other := range others {
+		if strings.EqualFold(ecosystem, other.is) {
+			return didYouMean(other.means + ":" + name)
+		}
+	}
+	if near, ok := nearest.Word(ecosystem, ecosystems); ok {
+		return didYouMean(near + ":" + name)
+	}
+	return "the ecosystems are " + strings.Join(ecosystems, ", ")
 }
 
 func (d *decoder) decodeForbid(n *node) []Pattern {

@@ -134,7 +134,8 @@ type Check struct {
 	// Waiver is the one that names this limit, expired or not; nil if none
 	// does.
 	Waiver *Waiver
-	// Examples are a few of the paths or packages that are forbidden.
+	// Examples are a few of the paths or packages that are forbidden, or of the
+	// setuid files that are too many.
 	Examples []string
 }
 

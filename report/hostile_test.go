@@ -300,8 +300,12 @@ func checkMarkdown(t *testing.T, src string) {
 				t.Errorf("%d cells in %d columns: %q", got, columns, line)
 			}
 		case *ast.FencedCodeBlock:
-			if string(n.Language(source)) != "yaml" {
-				t.Errorf("a fence of %q", n.Language(source))
+			switch language := string(n.Language(source)); language {
+			case "yaml":
+			case "mermaid":
+				checkChart(t, string(n.Lines().Value(source)))
+			default:
+				t.Errorf("a fence of %q", language)
 			}
 		case *ast.Heading:
 			if n.Level != 3 || n.PreviousSibling() != nil {

@@ -140,6 +140,7 @@ type imageJSON struct {
 	Delta          *deltaJSON            `json:"delta"`
 	Checks         []checkJSON           `json:"checks"`
 	Notes          []string              `json:"notes"`
+	Cost           *costJSON             `json:"cost"`
 	Suggestions    []struct{}            `json:"suggestions"`
 }
 
@@ -336,6 +337,7 @@ func newImageJSON(img *Image) (imageJSON, error) {
 	if out.Baseline.Status == "" {
 		out.Baseline.Status = string(budget.BaselineNone)
 	}
+	out.Cost = newCostJSON(img)
 	for _, f := range img.LargestFiles {
 		out.LargestFiles = append(out.LargestFiles, largeFileJSON{f.Path, f.Size, f.Layer})
 	}

@@ -156,6 +156,8 @@ func unitWords(c budget.Check, q quote) string {
 	switch c.Metric {
 	case footprint.Final:
 		words = " in the final filesystem"
+	case footprint.Setuid:
+		words = " setuid files"
 	case footprint.Update:
 		words = " to pull for an update"
 	case footprint.Setuid:
@@ -183,6 +185,8 @@ func remark(c budget.Check, q quote) string {
 	switch {
 	case c.Status == budget.Waived && c.Waiver != nil:
 		return fmt.Sprintf("%s is waived until %s: %s", q(c.Limit), c.Waiver.Until.UTC().Format(time.DateOnly), q(c.Waiver.Reason))
+	case (c.Status == budget.Fail || c.Status == budget.Warn) && c.Waiver == nil && c.Metric == footprint.Setuid && len(c.Examples) > 0:
+		return setuidWords(c, q)
 	case c.Status == budget.NotMeasured && c.Blind:
 		return q(c.Message)
 	case (c.Status == budget.Fail || c.Status == budget.Warn) && c.Waiver != nil:

@@ -159,6 +159,9 @@ func (j *imageJSON) image() (Image, error) {
 	for _, f := range j.LargestFiles {
 		out.LargestFiles = append(out.LargestFiles, footprint.File{Path: f.Path, Kind: footprint.Regular, Size: f.Bytes, Layer: f.Layer})
 	}
+	if out.Cost, err = j.Cost.cost(); err != nil {
+		return Image{}, err
+	}
 	if err := j.readVerdict(&out); err != nil {
 		return Image{}, err
 	}

@@ -75,6 +75,8 @@ type Image struct {
 	// Delta is nil without a comparable baseline.
 	Delta   *footprint.Delta
 	Verdict budget.Verdict
+	// Cost is what pulls are reckoned with.
+	Cost budget.Cost
 	// LargestFiles are the heaviest files of Head, as [Largest] returns them.
 	// They are here because Head.Files does not survive being stored.
 	LargestFiles []footprint.File

@@ -291,4 +291,5 @@ func (s *sheet) context(img *Image) {
 	if words := skippedWords(img.Head.Skipped, 1, plainName, plainName); words != "" {
 		s.prose(0, faint, words)
 	}
+	s.prose(0, faint, img.cost())
 }

@@ -493,7 +493,7 @@ func (c *Command) checkOpened(ctx context.Context, m *measurer, set *budgetSet, 
 			return nil, err
 		}
 	}
-	out := &report.Image{Head: head, Base: base, Baseline: info, LargestFiles: report.Largest(head.Files, report.MaxLargest)}
+	out := &report.Image{Head: head, Base: base, Baseline: info, Cost: img.Cost, LargestFiles: report.Largest(head.Files, report.MaxLargest)}
 	in := budget.Input{Head: head, State: budget.BaselineState(info.Status), Reason: info.Reason, Now: c.Now()}
 	rel.judge(&in, head, base)
 	if base != nil {

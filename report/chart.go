@@ -1,0 +1,186 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/org/image-budget/footprint"
+)
+
+// maxSlices is how many slices of a pie can be told apart.
+const maxSlices = 8
+
+// slice is one slice of a pie.
+type slice struct {
+	label string
+	bytes footprint.Bytes
+}
+
+// pie writes a chart in the language of mermaid, fenced for markdown; "" for
+// fewer than two slices. Slices beyond the heaviest, and those too light to have
+// a figure, are one.
+func pie(all []slice) string {
+	var sum footprint.Bytes
+	var kept []slice
+	for _, s := range all {
+		if s.bytes > 0 {
+			kept, sum = append(kept, s), sum+s.bytes
+		}
+	}
+	slices.SortStableFunc(kept, func(a, b slice) int { return cmp.Compare(b.bytes, a.bytes) })
+	rest := slice{label: "other"}
+	for len(kept) > 0 && (len(kept) > maxSlices || len(kept) == maxSlices && rest.bytes > 0 || kept[len(kept)-1].bytes < sum/200) {
+		rest.bytes += kept[len(kept)-1].bytes
+		kept = kept[:len(kept)-1]
+	}
+	if rest.bytes > sum/1000 {
+		kept = append(kept, rest)
+	}
+	if len(kept) < 2 {
+		return ""
+	}
+	unit, size := chartUnit(kept[0].bytes)
+	var b strings.Builder
+	fmt.Fprintf(&b, "```mermaid\npie showData\n    title %s, in %s\n", "Where "+chartText(sum.String())+" unpacked are", unit)
+	for _, s := range kept {
+		fmt.Fprintf(&b, "    \"%s\" : %s\n", chartText(s.label), chartNumber(s.bytes, size))
+	}
+	b.WriteString("```\n")
+	return b.String()
+}
+
+// line writes a chart of sizes one after the other, "" for fewer than two.
+func line(title string, sizes []footprint.Bytes) string {
+	if len(sizes) < 2 {
+		return ""
+	}
+	low, high := slices.Min(sizes), slices.Max(sizes)
+	unit, size := chartUnit(high)
+	// A tenth of air above and below, and something to see where nothing changed.
+	air := max((high-low)/10, high/100, 1)
+	var numbers []string
+	for _, s := range sizes {
+		numbers = append(numbers, chartNumber(s, size))
+	}
+	return fmt.Sprintf("```mermaid\nxychart-beta\n    title \"%s\"\n    x-axis \"commits, oldest first\" 1 --> %d\n    y-axis \"%s\" %s --> %s\n    line [%s]\n```\n",
+		chartText(title), len(sizes), unit, chartNumber(max(0, low-air), size), chartNumber(high+air, size), strings.Join(numbers, ", "))
+}
+
+// chartUnit is the unit in which the largest of some sizes is written.
+func chartUnit(largest footprint.Bytes) (string, footprint.Bytes) {
+	for _, u := range []struct {
+		name string
+		size footprint.Bytes
+	}{{"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}, {"kB", 1e3}} {
+		if largest >= u.size {
+			return u.name, u.size
+		}
+	}
+	return "B", 1
+}
+
+// chartNumber writes a size with at most three decimals, never as an exponent.
+func chartNumber(b, unit footprint.Bytes) string {
+	return strconv.FormatFloat(math.Round(float64(b)/float64(unit)*1000)/1000, 'f', -1, 64)
+}
+
+// chartText leaves of a label what means nothing to mermaid or to markdown.
+// Quotes, semicolons, number signs, brackets, backslashes and line feeds would
+// end it or begin something else, and what hides or moves characters would fool
+// a reader: everything that is not plain becomes an underscore.
+func chartText(s string) string {
+	const most = 40
+	var b strings.Builder
+	n := 0
+	for _, r := range legible(s) {
+		if n++; n > most {
+			b.WriteString("...")
+			break
+		}
+		switch {
+		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', strings.ContainsRune(" ._/+-,:", r):
+			b.WriteRune(r)
+		default:
+			b.WriteByte('_')
+		}
+	}
+	return b.String()
+}
+
+// whereSlices says where the bytes of an image are: whom its files belong to
+// where that is known, else in which directories they are.
+func (img *Image) whereSlices() []slice {
+	head := img.Head
+	if head.Metrics.Has&footprint.HasFiles == 0 {
+		return nil
+	}
+	wasted := slice{"wasted", head.Metrics.Wasted}
+	if head.Packages == nil || head.Rest == nil {
+		return append(directorySlices(head), wasted)
+	}
+	var out []slice
+	at := map[string]int{}
+	for _, p := range head.Packages {
+		i, known := at[p.Ecosystem]
+		if !known {
+			i = len(out)
+			at[p.Ecosystem] = i
+			out = append(out, slice{label: p.Ecosystem + " packages"})
+		}
+		out[i].bytes += p.Bytes
+	}
+	base := "rest of the base image"
+	if len(out) == 0 {
+		base = "base image"
+	}
+	return append(out, slice{base, head.Rest.Base}, slice{"application files", head.Rest.Application}, slice{"written by commands", head.Rest.Unowned}, wasted)
+}
+
+// directorySlices sums directories by the first two names of their paths: there
+// is little to learn from what /usr has.
+func directorySlices(head *footprint.Image) []slice {
+	var out []slice
+	at := map[string]int{}
+	for _, d := range head.Dirs {
+		name := legible(d.Path)
+		parts := strings.SplitN(name, "/", 4)
+		switch {
+		case len(parts) > 3:
+			name = strings.Join(parts[:3], "/")
+		case len(parts) < 3:
+			name = "rest of " + name // what is not in one of the others
+		}
+		i, known := at[name]
+		if !known {
+			i = len(out)
+			at[name] = i
+			out = append(out, slice{label: name})
+		}
+		out[i].bytes += d.Bytes
+	}
+	return out
+}
+
+// pictures draws where the bytes are, folded away in a comment.
+func (m *markdown) pictures() section {
+	s := section{name: "where the bytes are", noun: "picture", rank: 7}
+	if m.Kind == Diff {
+		return s
+	}
+	for _, img := range m.explained {
+		if m.Kind == Check && img.urgency() > 2 && (!m.full || m.fleet()) {
+			continue
+		}
+		if chart := pie(img.whereSlices()); chart != "" {
+			s.parts = append(s.parts, part{head: m.about(img), rows: []string{chart}})
+		}
+	}
+	if m.full && !m.fleet() {
+		return s
+	}
+	return details("Where the bytes are", s)
+}

@@ -1,0 +1,122 @@
+package report_test
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/org/image-budget/footprint"
+	"github.com/org/image-budget/report"
+)
+
+// A chart as the reports write them; testdata/browser/mermaid has mermaid itself
+// read those of the tests.
+var (
+	pieForm  = regexp.MustCompile(`^pie showData\n    title [A-Za-z0-9 .,]+\n(    "[A-Za-z0-9 ._/+:,-]+" : [0-9]+(\.[0-9]{1,3})?\n){2,8}$`)
+	lineForm = regexp.MustCompile(`^xychart-beta\n    title "[A-Za-z ,]+"\n    x-axis "[a-z ,]+" 1 --> [0-9]+\n    y-axis "[kMGT]?B" [0-9.]+ --> [0-9.]+\n    line \[[0-9., ]+\]\n$`)
+)
+
+func checkChart(t testing.TB, chart string) {
+	t.Helper()
+	if !pieForm.MatchString(chart) && !lineForm.MatchString(chart) {
+		t.Errorf("not the chart that it should be:\n%s", chart)
+	}
+}
+
+// owned is an image whose files all have an owner.
+func owned() *footprint.Image {
+	img := newImage()
+	img.Packages = []footprint.Package{
+		{Ecosystem: "dpkg", Name: "libllvm15", Bytes: 60_000_000}, {Ecosystem: "npm", Name: "typescript", Bytes: 31_000_000},
+		{Ecosystem: "dpkg", Name: "libc6", Bytes: 13_000_000}, {Ecosystem: "golang", Name: "tiny", Bytes: 100_000},
+	}
+	rest := footprint.Rest{Application: 10_200_000, Unowned: 8_400_000}
+	rest.Base = img.Metrics.Final - rest.Sum() - 104_100_000
+	img.Rest = &rest
+	return img
+}
+
+func charts(text string) []string {
+	var out []string
+	for {
+		_, after, ok := strings.Cut(text, "```mermaid\n")
+		if !ok {
+			return out
+		}
+		chart, rest, _ := strings.Cut(after, "```\n")
+		out, text = append(out, chart), rest
+	}
+}
+
+func TestWhereTheBytesAre(t *testing.T) {
+	t.Parallel()
+	r := rich(t)
+	r.Images[0].Head = owned()
+	const want = `pie showData
+    title Where 291.7 MB unpacked are, in MB
+    "rest of the base image" : 94.481
+    "wasted" : 74.481
+    "dpkg packages" : 73
+    "npm packages" : 31
+    "application files" : 10.2
+    "written by commands" : 8.4
+`
+	if got := charts(markdown(t, r, report.MarkdownOptions{Full: true})); len(got) != 1 || got[0] != want {
+		t.Errorf("%q", got)
+	}
+	text := markdown(t, r, comment)
+	if before, _, ok := strings.Cut(text, "```mermaid"); !ok || !strings.HasSuffix(before, "<details><summary>Where the bytes are</summary>\n\n") {
+		t.Errorf("the chart of a comment is not folded away:\n%s", text)
+	}
+	r.Images[0].Head.Packages = nil
+	if got := charts(markdown(t, r, comment)); len(got) != 1 || !strings.Contains(got[0], `"/app/node_modules" : `) || !strings.Contains(got[0], `"rest of /usr" : 20`) {
+		t.Errorf("%q", got)
+	}
+	r.Images[0].Head.Metrics.Has &^= files
+	if got := charts(markdown(t, r, comment)); got != nil {
+		t.Errorf("a chart of what was not read: %q", got)
+	}
+}
+
+func TestPie(t *testing.T) {
+	t.Parallel()
+	img := newImage()
+	for name, c := range map[string]struct {
+		dirs []footprint.Dir
+		want string
+	}{
+		"nothing":   {nil, ""},
+		"one":       {[]footprint.Dir{{Path: "/app/a", Bytes: 5}, {Path: "/app/a/b", Bytes: 5}}, ""},
+		"bytes":     {[]footprint.Dir{{Path: "/app/a", Bytes: 5}, {Path: "/app/b", Bytes: 6}}, "11 B unpacked are, in B\n    \"/app/b\" : 6\n    \"/app/a\" : 5\n"},
+		"light":     {[]footprint.Dir{{Path: "/a/a", Bytes: 900_000}, {Path: "/b/b", Bytes: 90_000}, {Path: "/c/c", Bytes: 1_500}}, "991.5 kB unpacked are, in kB\n    \"/a/a\" : 900\n    \"/b/b\" : 90\n    \"other\" : 1.5\n"},
+		"lightest":  {[]footprint.Dir{{Path: "/a/a", Bytes: 900_000}, {Path: "/b/b", Bytes: 90_000}, {Path: "/c/c", Bytes: 500}}, "990.5 kB unpacked are, in kB\n    \"/a/a\" : 900\n    \"/b/b\" : 90\n"},
+		"terabytes": {[]footprint.Dir{{Path: "/a/a", Bytes: 1 << 50}, {Path: "/b/b", Bytes: 1 << 49}}, "1.7 PB unpacked are, in TB\n    \"/a/a\" : 1125.9\n    \"/b/b\" : 562.95\n"},
+	} {
+		img.Dirs, img.Metrics.Wasted = c.dirs, 0
+		r := &report.Report{Kind: report.Inspect, Images: []report.Image{{Head: img}}}
+		got := strings.Join(charts(markdown(t, r, comment)), "")
+		if _, after, _ := strings.Cut(got, "Where "); after != c.want {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
+func TestHostileLabelsStayInTheChart(t *testing.T) {
+	t.Parallel()
+	labels := slices.Concat(hostile, []string{
+		`a" : 1` + "\n" + `"b`, "```\n# out", "x\"\n%%{init: {\"securityLevel\": \"loose\"}}%%", "#quot;#35;", "a;b", "[x](y){z}", `\" : 9`, "\u2028", "---\ntitle: x\n---", "click x href",
+	})
+	for _, label := range labels {
+		img := newImage()
+		img.Dirs = []footprint.Dir{{Path: "/a/" + label, Bytes: 10}, {Path: "/" + label + "/b", Bytes: 9}, {Path: label, Bytes: 8}}
+		img.Metrics.Wasted = 7
+		r := &report.Report{Kind: report.Inspect, Images: []report.Image{{Head: img}}}
+		all := charts(markdown(t, r, report.MarkdownOptions{}))
+		if len(all) != 1 {
+			t.Errorf("%q: %d charts", label, len(all))
+			continue
+		}
+		checkChart(t, all[0])
+	}
+}

@@ -28,13 +28,13 @@ const (
 // other files and no common history with them. It is read and written through
 // the API, never cloned:
 //
-//	v1/IMAGE/PLATFORM/TIME-COMMIT.json  a baseline file of one snapshot
+//	v1/IMAGE/PLATFORM/TIME-COMMIT-FIGURES.json  a baseline file of one snapshot
 //	v1/IMAGE/PLATFORM/latest-BRANCH.json  the same bytes as the newest of BRANCH
 //	layers/HEX                          what was learnt about the layer sha256:HEX
 //	layers/index.json                   which snapshots name it, for forgetting it
 //
 // The time in a name makes a listing tell what is newest without reading a
-// file. What Git holds of files that were removed stays in its history.
+// file, and the figures how the sizes went. What Git holds of files that were removed stays in its history.
 type branch struct {
 	name string
 	opt  Options
@@ -250,6 +250,9 @@ func (b *branch) read(ctx context.Context, where string, f saved, key Key) (*Fou
 	}
 	if meta.Commit != f.commit {
 		return nil, fmt.Errorf("reading %s on the branch %s: it holds the baseline of commit %s, not that of its name: delete it there", where, b.name, short(clip(meta.Commit)))
+	}
+	if err := checkFigures(f, img); err != nil {
+		return nil, fmt.Errorf("reading %s on the branch %s: %w", where, b.name, err)
 	}
 	return &Found{Image: img, Meta: meta}, nil
 }

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/org/image-budget/footprint"
 	"github.com/org/image-budget/internal/github"
 )
 
@@ -382,7 +383,8 @@ func (s *saving) put(ctx context.Context, out *changes, h *history, dir string, 
 			h.saved = slices.DeleteFunc(h.saved, func(o saved) bool { return o.name == f.name })
 			f, there = h.of(e.Key.Commit)
 		}
-		f = saved{name: savedFile(s.at, e.Key.Commit), at: s.at.UTC().Truncate(time.Second), commit: e.Key.Commit, blob: id, size: int64(len(doc))}
+		of := footprint.PastOf(e.Key.Commit, e.Image)
+		f = saved{name: savedFile(s.at, of), figures: of, at: s.at.UTC().Truncate(time.Second), commit: e.Key.Commit, blob: id, size: int64(len(doc))}
 		out.put(path.Join(dir, f.name), doc)
 		h.saved = append(h.saved, f)
 		h.sort()

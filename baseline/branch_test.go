@@ -229,8 +229,8 @@ func TestBranchFiles(t *testing.T) {
 	image := "v1/%41cme+web%20%231%20%40you/linux+arm64+v8/"
 	want := []string{
 		"README.md", "layers/" + strings.Repeat("a", 64), "layers/index.json",
-		image + "20261124T090001Z-" + r.commits[1] + ".json", image + "latest-main.json",
-		"v1/web/linux+amd64/20261124T090001Z-" + r.commits[2] + ".json", "v1/web/linux+amd64/latest-main.json",
+		image + "20261124T090001Z-" + r.commits[1] + "-c500-u1007-f1000.json", image + "latest-main.json",
+		"v1/web/linux+amd64/20261124T090001Z-" + r.commits[2] + "-c2-u12-f5.json", "v1/web/linux+amd64/latest-main.json",
 	}
 	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(files))); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)

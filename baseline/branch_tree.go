@@ -161,8 +161,10 @@ type saved struct {
 	name   string
 	at     time.Time
 	commit string // "" for one without
-	blob   string
-	size   int64
+	// figures are those that its name tells.
+	figures footprint.Past
+	blob    string
+	size    int64
 }
 
 // history is what there is of one image and platform, the newest first.
@@ -172,10 +174,7 @@ type history struct {
 	latest map[string]string
 }
 
-var (
-	savedName  = regexp.MustCompile(`^(\d{8}T\d{6}Z)-([0-9a-f]{40}|[0-9a-f]{64}|` + uncommitted + `)\.json$`)
-	latestName = regexp.MustCompile(`^latest(?:-(.+))?\.json$`)
-)
+var latestName = regexp.MustCompile(`^latest(?:-(.+))?\.json$`)
 
 // history lists a directory. Names that are none of ours are left alone.
 func (t *gitTree) history(ctx context.Context, dir string) (*history, error) {
@@ -202,7 +201,9 @@ func (t *gitTree) history(ctx context.Context, dir string) (*history, error) {
 		if err != nil {
 			continue
 		}
-		h.saved = append(h.saved, saved{name: name, at: at, commit: strings.TrimSuffix(m[2], uncommitted), blob: e.SHA, size: e.Size})
+		f := saved{name: name, at: at, commit: strings.TrimSuffix(m[2], uncommitted), figures: readFigures(m[3]), blob: e.SHA, size: e.Size}
+		f.figures.Commit = f.commit
+		h.saved = append(h.saved, f)
 	}
 	h.sort()
 	return h, nil
@@ -252,8 +253,12 @@ func keyDir(key Key) string {
 	return path.Join(root, escapeName(key.Image), escapeName(key.Platform))
 }
 
-func savedFile(at time.Time, commit string) string {
-	return at.UTC().Format(timeFormat) + "-" + cmp.Or(commit, uncommitted) + ".json"
+func savedFile(at time.Time, of footprint.Past) string {
+	name := at.UTC().Format(timeFormat) + "-" + cmp.Or(of.Commit, uncommitted)
+	if text := figures(of); text != "" {
+		name += "-" + text
+	}
+	return name + ".json"
 }
 
 func latestFile(branch string) string {

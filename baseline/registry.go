@@ -28,6 +28,7 @@ const (
 	annotationImage    = "image-budget.image"
 	annotationPlatform = "image-budget.platform"
 	annotationCommit   = "image-budget.commit"
+	annotationFigures  = "image-budget.figures"
 	annotationDiffID   = "image-budget.diff-id"
 	annotationLayers   = "image-budget.layers" // diffIDs, with spaces between
 	annotationCreated  = "org.opencontainers.image.created"
@@ -314,6 +315,7 @@ type artifact struct {
 	snapshot source.Blob
 	layers   map[string]source.Blob // by diffID
 	uses     []string               // diffIDs of the image, whether they have an index or not
+	figures  footprint.Past
 }
 
 func newestFirst(a, b *artifact) int {
@@ -365,6 +367,7 @@ func parseArtifact(art *source.Artifact) (*artifact, error) {
 		snapshot: art.Blobs[0],
 		layers:   map[string]source.Blob{},
 		uses:     strings.Fields(art.Annotations[annotationLayers]),
+		figures:  readFigures(art.Annotations[annotationFigures]),
 	}
 	if err := a.key.check(true); err != nil {
 		return nil, err
@@ -595,6 +598,7 @@ func (r *registry) artifact(e Entry, snapshot source.Blob, indexes map[string]*l
 		Type: artifactBaseline,
 		Annotations: map[string]string{
 			annotationImage: e.Key.Image, annotationPlatform: e.Key.Platform, annotationCommit: e.Key.Commit, annotationCreated: at,
+			annotationFigures: figures(footprint.PastOf(e.Key.Commit, e.Image)),
 		},
 		Blobs: []source.Blob{snapshot},
 	}

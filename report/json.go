@@ -141,6 +141,7 @@ type imageJSON struct {
 	Checks         []checkJSON           `json:"checks"`
 	Notes          []string              `json:"notes"`
 	Cost           *costJSON             `json:"cost"`
+	History        []pastJSON            `json:"history"`
 	Suggestions    []struct{}            `json:"suggestions"`
 }
 
@@ -337,7 +338,7 @@ func newImageJSON(img *Image) (imageJSON, error) {
 	if out.Baseline.Status == "" {
 		out.Baseline.Status = string(budget.BaselineNone)
 	}
-	out.Cost = newCostJSON(img)
+	out.Cost, out.History = newCostJSON(img), newHistoryJSON(img.History)
 	for _, f := range img.LargestFiles {
 		out.LargestFiles = append(out.LargestFiles, largeFileJSON{f.Path, f.Size, f.Layer})
 	}

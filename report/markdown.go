@@ -136,7 +136,7 @@ func (m *markdown) document() document {
 		return m.withSections(d, []section{m.same()})
 	}
 	sections := append([]section{m.overview()}, m.causes()...)
-	sections = append(sections, m.surface(), m.remarks(), m.parts(), m.pictures(), m.layers(), m.checks(), m.packages(), m.paths(), m.waste())
+	sections = append(sections, m.surface(), m.remarks(), m.parts(), m.pictures(), m.courses(), m.layers(), m.checks(), m.packages(), m.paths(), m.waste())
 	sections = append(sections, m.inventory(), m.contents(), m.duplicates(), m.largest(), m.skipped(), m.accept(), m.others())
 	return m.withSections(d, sections)
 }
@@ -523,6 +523,9 @@ func (m *markdown) footers() []string {
 	words = append(words, m.asBefore()...)
 	if cost := m.cost(); cost != "" {
 		words = append(words, cost)
+	}
+	if history := m.history(); history != "" {
+		words = append(words, history)
 	}
 	if read := readWords(m.Report); read != "" {
 		words = append(words, read)

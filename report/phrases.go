@@ -156,8 +156,6 @@ func unitWords(c budget.Check, q quote) string {
 	switch c.Metric {
 	case footprint.Final:
 		words = " in the final filesystem"
-	case footprint.Setuid:
-		words = " setuid files"
 	case footprint.Update:
 		words = " to pull for an update"
 	case footprint.Setuid:

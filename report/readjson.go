@@ -162,6 +162,9 @@ func (j *imageJSON) image() (Image, error) {
 	if out.Cost, err = j.Cost.cost(); err != nil {
 		return Image{}, err
 	}
+	if out.History, err = readHistory(j.History); err != nil {
+		return Image{}, err
+	}
 	if err := j.readVerdict(&out); err != nil {
 		return Image{}, err
 	}

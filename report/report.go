@@ -77,6 +77,9 @@ type Image struct {
 	Verdict budget.Verdict
 	// Cost is what pulls are reckoned with.
 	Cost budget.Cost
+	// History is what it weighed at the commit of its baseline and before, oldest
+	// first, at most [MaxHistory]; empty where nobody keeps that.
+	History []footprint.Past
 	// LargestFiles are the heaviest files of Head, as [Largest] returns them.
 	// They are here because Head.Files does not survive being stored.
 	LargestFiles []footprint.File

@@ -292,4 +292,5 @@ func (s *sheet) context(img *Image) {
 		s.prose(0, faint, words)
 	}
 	s.prose(0, faint, img.cost())
+	s.prose(0, faint, img.history())
 }

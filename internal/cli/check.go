@@ -474,6 +474,7 @@ func (c *Command) checkOpened(ctx context.Context, m *measurer, set *budgetSet, 
 		w.blobs = knownBlobs(base)
 		m.learn(base)
 	}
+	history := c.loadHistory(ctx, m, set, w, info.Commit)
 	var rel released
 	if img.NeedsRelease() {
 		var err error
@@ -493,7 +494,7 @@ func (c *Command) checkOpened(ctx context.Context, m *measurer, set *budgetSet, 
 			return nil, err
 		}
 	}
-	out := &report.Image{Head: head, Base: base, Baseline: info, Cost: img.Cost, LargestFiles: report.Largest(head.Files, report.MaxLargest)}
+	out := &report.Image{Head: head, Base: base, Baseline: info, Cost: img.Cost, History: history, LargestFiles: report.Largest(head.Files, report.MaxLargest)}
 	in := budget.Input{Head: head, State: budget.BaselineState(info.Status), Reason: info.Reason, Now: c.Now()}
 	rel.judge(&in, head, base)
 	if base != nil {

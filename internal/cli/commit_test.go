@@ -193,8 +193,8 @@ func TestBaselinesOnABranch(t *testing.T) {
 		t.Helper()
 		var commits []string
 		for path := range h.Files("sizes") {
-			if i := strings.LastIndexByte(path, '-'); strings.HasPrefix(path, "v1/web/linux+amd64/2") {
-				commits = append(commits, strings.TrimSuffix(path[i+1:], ".json"))
+			if _, name, ok := strings.Cut(path, "v1/web/linux+amd64/2"); ok {
+				commits = append(commits, strings.Split(name, "-")[1])
 			}
 		}
 		slices.Sort(commits)

@@ -82,6 +82,7 @@ func TestWhereTheBytesAre(t *testing.T) {
 func TestPie(t *testing.T) {
 	t.Parallel()
 	img := newImage()
+	img.Packages, img.Rest = nil, nil
 	for name, c := range map[string]struct {
 		dirs []footprint.Dir
 		want string

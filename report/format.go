@@ -13,10 +13,11 @@ const (
 	FormatTerminal Format = "terminal"
 	FormatMarkdown Format = "markdown"
 	FormatJSON     Format = "json"
+	FormatHTML     Format = "html"
 )
 
 // Formats lists them in the order in which a user reads about them.
-func Formats() []Format { return []Format{FormatTerminal, FormatMarkdown, FormatJSON} }
+func Formats() []Format { return []Format{FormatTerminal, FormatMarkdown, FormatJSON, FormatHTML} }
 
 // Named returns the format with a name. The error of an unknown one says which
 // there are, and which was probably meant.

@@ -14,6 +14,9 @@ import (
 // out; the heaviest come first.
 const maxHTMLRows = 2000
 
+// maxHTMLLines is how many limits that are exceeded have a sentence at the top.
+const maxHTMLLines = 3
+
 // htmlTable is a table as the page shows it without a script, which adds sorting,
 // searching and filtering.
 type htmlTable struct {
@@ -50,7 +53,7 @@ type htmlCell struct {
 }
 
 // htmlFigure is one of the large numbers at the top.
-type htmlFigure struct{ Label, Now, Was, Change, Class, Meaning string }
+type htmlFigure struct{ Label, Now, Was, Change, Percent, Class, Meaning string }
 
 // htmlImage is what the page says of an image.
 type htmlImage struct {
@@ -135,15 +138,12 @@ func (img *Image) htmlView(index int, kind Kind) htmlImage {
 			continue
 		}
 		was, now, change := f.texts()
-		figure := htmlFigure{Label: f.label(), Now: now, Was: was, Change: change, Meaning: meaning(f.metric)}
+		figure := htmlFigure{Label: f.label(), Now: now, Was: was, Change: change, Percent: f.percent(1), Meaning: meaning(f.metric)}
 		if f.own {
 			figure.Meaning = "without the base image"
 		}
 		if !f.known {
 			figure.Now = "–"
-		}
-		if p := f.percent(1); p != "" {
-			figure.Change += " (" + p + ")"
 		}
 		switch {
 		case f.compared && f.now > f.was:
@@ -188,6 +188,9 @@ func (img *Image) htmlLines(kind Kind) []string {
 				lines = append(lines, over(name, c, plainName))
 			}
 		}
+	}
+	if more := len(lines) - maxHTMLLines; more > 1 {
+		lines = append(lines[:maxHTMLLines], fmt.Sprintf("and %s, below", plural(more, "more limit")))
 	}
 	if kind == Check && len(lines) == 0 {
 		lines = append(lines, sentence(name, verdict(img)))

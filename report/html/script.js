@@ -480,10 +480,10 @@
         c.fillStyle = off ? muted : inks[group] || dirText;
         const name = clip(tree.isDir[node] ? cell.label : nameOf(node), w - 8, wide);
         if (!name) continue;
-        c.fillText(name, x + 4, y + Math.min(10, h / 2));
+        c.fillText(name, x + 4, y + Math.min(10, h / 2), w - 7);
         if (h >= 32) {
           const total = sizeOf(node);
-          if (total.length * wide < w - 8) c.fillText(total, x + 4, y + 25);
+          if (total.length * wide < w - 8) c.fillText(total, x + 4, y + 25, w - 7);
         }
       }
       frame();

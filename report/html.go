@@ -127,7 +127,7 @@ func runWords(run Run) string {
 }
 
 func overviewTable(images []*Image) htmlTable {
-	t := htmlTable{ID: "overview", Title: "Images", Search: len(images) > 10, Columns: []htmlColumn{
+	t := htmlTable{ID: "overview", Title: "Images", Words: "compressed, unless it says otherwise", Search: len(images) > 10, Columns: []htmlColumn{
 		{Name: "image"}, {Name: "platform", Minor: true}, {Name: "size", Number: true}, {Name: "change", Number: true}, {Name: "status"},
 	}}
 	for _, img := range images {
@@ -135,7 +135,10 @@ func overviewTable(images []*Image) htmlTable {
 		now, changed := noneCell(), noneCell()
 		if f.known {
 			_, text, _ := f.texts()
-			now = htmlCell{Text: text, Sub: string(f.metric), Value: f.now}
+			now = htmlCell{Text: text, Value: f.now}
+			if f.metric != footprint.Compressed {
+				now.Sub = string(f.metric)
+			}
 		}
 		if f.compared {
 			changed = changeCell(footprint.Bytes(f.now - f.was))

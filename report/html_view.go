@@ -138,7 +138,7 @@ func (img *Image) htmlView(index int, kind Kind) htmlImage {
 			continue
 		}
 		was, now, change := f.texts()
-		figure := htmlFigure{Label: f.label(), Now: now, Was: was, Change: change, Percent: f.percent(1), Meaning: meaning(f.metric)}
+		figure := htmlFigure{Label: f.label(), Now: now, Was: was, Change: change, Percent: strings.ReplaceAll(f.percent(1), " ", "\u00a0"), Meaning: meaning(f.metric)}
 		if f.own {
 			figure.Meaning = "without the base image"
 		}
@@ -146,6 +146,8 @@ func (img *Image) htmlView(index int, kind Kind) htmlImage {
 			figure.Now = "–"
 		}
 		switch {
+		case f.compared && f.now == f.was:
+			figure.Was, figure.Meaning = "", "unchanged"
 		case f.compared && f.now > f.was:
 			figure.Class = "grown"
 		case f.compared && f.now < f.was:
@@ -423,7 +425,7 @@ func versionCell(v string) htmlCell {
 	if v == "" {
 		return noneCell()
 	}
-	return textCell(plainName(v))
+	return htmlCell{Text: plainName(v), Class: "version"}
 }
 
 // htmlPackageWords says why a package is there, and where.
@@ -442,7 +444,7 @@ func htmlPackageWords(through, at string, dev bool) string {
 }
 
 func versionChangeCell(c footprint.PackageChange) htmlCell {
-	return htmlCell{Text: versions(c, plainName)}
+	return htmlCell{Text: versions(c, plainName), Class: "version"}
 }
 
 func packageChangeCell(c footprint.PackageChange) htmlCell {

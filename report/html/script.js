@@ -5,6 +5,7 @@
     const e = document.createElement(tag);
     for (const [name, value] of Object.entries(attributes)) {
       if (name.startsWith("on")) e.addEventListener(name.slice(2), value);
+      else if (name.startsWith("aria-")) e.setAttribute(name, String(value));
       else if (value === true) e.setAttribute(name, "");
       else if (value !== false && value !== null && value !== undefined) e.setAttribute(name, value);
     }
@@ -214,13 +215,24 @@
         cell.label = label + "/";
         cell.inner = inner;
         const top = cw >= 44 && ch >= 34 ? header : pad;
-        if (cw < 14 || ch < 14) return;
+        if (cw < 14 || ch < 14 || tooFine(tree, inner, cw * ch)) return;
         cell.open = true;
         cell.titled = top === header;
         work.push([inner, cx + pad, cy + top, cw - 2 * pad, ch - top - pad, depth + 1]);
       });
     }
     return cells;
+  }
+
+  // A directory of things too small to draw is drawn as one block.
+  function tooFine(tree, dir, pixels) {
+    const scale = pixels / tree.area[dir];
+    let seen = 0;
+    for (const c of children(tree, dir)) {
+      if (tree.area[c] * scale < smallest) break;
+      seen += tree.area[c];
+    }
+    return seen < tree.area[dir] / 2;
   }
 
   // Squarified treemap after Bruls, Huizing and van Wijk: rows along the shorter
@@ -246,7 +258,7 @@
       const thick = Math.min(sum / side, Math.max(w, h));
       let along = w >= h ? y : x;
       for (; i < j; i++) {
-        const length = area(i) / thick, rest = i >= n ? { count: list.length - n, area: tail } : null;
+        const length = area(i) / thick, rest = i >= n ? { list, from: n, area: tail } : null;
         const node = rest ? list[n] : list[i];
         if (w >= h) emit(node, x, along, thick, length, rest); else emit(node, along, y, length, thick, rest);
         along += length;
@@ -414,11 +426,18 @@
     }
 
     function say(i, rest) {
-      if (rest) return { name: plural(rest.count, "smaller entry").replace("entrys", "entries"), words: [bytes(rest.area)] };
+      if (rest) return { name: plural(rest.list.length - rest.from, "smaller entry").replace("entrys", "entries"), words: ["together " + bytes(rest.area)] };
       return {
         name: pathOf(tree, tree.names[i] ? i : tree.parent[i]) + (tree.isDir[i] && i > 0 ? "/" : tree.names[i] ? "" : "  " + nameOf(i)),
         words: [sizeOf(i) + ", " + percent(tree.area[i], tree.area[at]) + " of what is shown" + (tree.isDir[i] ? ", " + plural(tree.files[i], "file") : ""), ...describe(i)],
       };
+    }
+
+    // How much of what is too small to draw was found.
+    function sumOf(rest) {
+      let sum = 0;
+      for (let k = rest.from; k < rest.list.length; k++) sum += hits[rest.list[k]];
+      return sum;
     }
 
     const clip = (text, room, wide) => {
@@ -466,18 +485,22 @@
           }
           continue;
         }
-        if (cell.rest) {
-          c.fillStyle = hatch;
-          c.fillRect(x, y, w, h);
-          continue;
-        }
         const group = mode.of(node);
-        const off = (lit >= 0 && group !== lit) || (hits && !hits[node]);
-        c.fillStyle = off ? dim : mode.groups[group] ? mode.groups[group].color : hatch;
+        // Of what is drawn as one block, the part that was found has the colour.
+        const whole = cell.rest ? cell.rest.area : tree.area[node];
+        const part = hits ? (cell.rest ? sumOf(cell.rest) : hits[node]) / whole : 1;
+        const off = part === 0 || (lit >= 0 && group !== lit);
+        c.fillStyle = off || part < 1 ? dim : mode.groups[group] ? mode.groups[group].color : hatch;
+        if (cell.rest && !off) c.globalAlpha = .6;
         c.fillRect(x, y, w, h);
-        if (w < 40 || h < 15) continue;
+        if (!off && part < 1) {
+          c.fillStyle = mode.groups[group].color;
+          c.fillRect(x, y, Math.min(w, Math.max(3, w * part)), h);
+        }
+        c.globalAlpha = 1;
+        if (cell.rest || w < 40 || h < 15) continue;
         c.font = small;
-        c.fillStyle = off ? muted : inks[group] || dirText;
+        c.fillStyle = off || part < 1 ? dirText : inks[group] || dirText;
         const name = clip(tree.isDir[node] ? cell.label : nameOf(node), w - 8, wide);
         if (!name) continue;
         c.fillText(name, x + 4, y + Math.min(10, h / 2), w - 7);
@@ -614,12 +637,12 @@
         for (let i = 1; i < tree.n; i++) paths[i] = paths[tree.parent[i]] + "/" + tree.names[i].toLowerCase();
         lower = { tree, paths };
       }
-      hits = new Uint8Array(tree.n);
+      hits = new Float64Array(tree.n); // the area of what was found in each node
       let n = 0, sum = 0;
       const best = [];
       for (let i = 1; i < tree.n; i++) {
         if (tree.isDir[i] || !lower.paths[i].includes(q)) continue;
-        for (let up = i; up >= 0 && !hits[up]; up = tree.parent[up]) hits[up] = 1;
+        hits[i] = tree.area[i];
         n += tree.files[i];
         sum += comparing() ? tree.size[i] - tree.old[i] : tree.size[i];
         if (best.length < 50 || tree.area[i] > tree.area[best[best.length - 1]]) {
@@ -629,6 +652,7 @@
           if (best.length > 50) best.pop();
         }
       }
+      for (let i = tree.n - 1; i > 0; i--) hits[tree.parent[i]] += hits[i];
       said.textContent = n ? plural(n, "file") + ", " + (comparing() ? signed(sum) : bytes(sum)) : "nothing found";
       found.replaceChildren(...best.map((i) => make("li", {}, make("button", { type: "button", onclick: () => {
         zoomTo(tree.parent[i], i);

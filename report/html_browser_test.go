@@ -405,10 +405,11 @@ func TestHTMLOf100000Files(t *testing.T) {
 	if !ok || len(times) < 5 {
 		t.Fatalf("zooms: %v", times)
 	}
-	t.Logf("the zooms took %.1f ms", times)
-	for i, ms := range times {
-		if ms.(float64) > 1000 {
-			t.Errorf("zoom %d took %.0f ms", i, ms)
+	t.Logf("drawn at first in %.1f ms of script, after steps in %.1f ms", times[0], times[1:])
+	// They take some 10 ms; a machine that is shared by many must not fail this.
+	for i, ms := range times[1:] {
+		if ms.(float64) > 500 {
+			t.Errorf("step %d took %.0f ms", i, ms)
 		}
 	}
 	b.press("/")

@@ -319,7 +319,7 @@ func TestHTMLIsInert(t *testing.T) {
 var markup = regexp.MustCompile(`</?([a-zA-Z!][^\s>/]*)`)
 
 // elements are all that the page consists of.
-var elements = strings.Fields("!doctype html head meta link title style body a header div h1 h2 h3 p main section table thead tbody tr th td svg rect small article span ul li dl dt dd noscript footer script")
+var elements = strings.Fields("!doctype html head meta link title style body a nav header div h1 h2 h3 p main section table thead tbody tr th td svg rect small article span ul li dl dt dd noscript footer script")
 
 func checkPage(t *testing.T, text string) {
 	t.Helper()

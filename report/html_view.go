@@ -197,6 +197,9 @@ func (img *Image) htmlLines(kind Kind) []string {
 	if kind == Check && len(lines) == 0 {
 		lines = append(lines, sentence(name, verdict(img)))
 	}
+	if kind == Diff && img.Base != nil {
+		lines = append(lines, plainName(reference(img.Base))+" → "+plainName(reference(img.Head)))
+	}
 	if img.sameContent() {
 		lines = append(lines, sameWords(img))
 	} else if f := img.figure(false, img.sizeMetric()); f.compared {

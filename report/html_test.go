@@ -310,23 +310,46 @@ func TestHTMLIsInert(t *testing.T) {
 		text := page(t, r)
 		checkPage(t, text)
 		for _, d := range dataOf(t, text) {
-			d.Tree.leaves(t)
+			checkNames(t, d)
 		}
 	})
 	checkPage(t, page(t, filled(t, 300)))
 }
 
-var markup = regexp.MustCompile(`</?([a-zA-Z!][^\s>/]*)`)
+// checkNames fails where a name of the map would hide or move others on the page.
+func checkNames(t *testing.T, d mapData) {
+	t.Helper()
+	names := d.Packages
+	for _, n := range d.Tree.leaves(t) {
+		names = append(names, n.path)
+	}
+	for _, groups := range [][]group{d.Owners, d.Layers, d.Kinds} {
+		for _, g := range groups {
+			names = append(names, g.Name)
+		}
+	}
+	for _, name := range names {
+		checkCharacters(t, name)
+		if strings.Contains(name, "\n") {
+			t.Errorf("%q has more than one line", name)
+		}
+	}
+}
+
+var (
+	markup  = regexp.MustCompile(`</?([a-zA-Z!][^\s>/]*)`)
+	inside  = regexp.MustCompile(`(?s)<(style|script)( [^>]*)?>.*?</(style|script)>`)
+	between = regexp.MustCompile(`>[^<]*<`)
+	quoted  = regexp.MustCompile(`"[^"]*"`)
+	active  = regexp.MustCompile(`(?i)\s(on\w+|style|src)\s*=`)
+)
 
 // elements are all that the page consists of.
 var elements = strings.Fields("!doctype html head meta link title style body a nav header div h1 h2 h3 p main section table thead tbody tr th td svg rect small article span ul li dl dt dd noscript footer script")
 
 func checkPage(t *testing.T, text string) {
 	t.Helper()
-	outside := text
-	for _, part := range []string{"style", "script"} {
-		outside = regexp.MustCompile(`(?s)<`+part+`( [^>]*)?>.*?</`+part+`>`).ReplaceAllString(outside, "")
-	}
+	outside := inside.ReplaceAllString(text, "")
 	for _, m := range markup.FindAllStringSubmatch(outside, -1) {
 		if !slices.Contains(elements, m[1]) {
 			t.Errorf("there is a %q", m[0])
@@ -335,8 +358,7 @@ func checkPage(t *testing.T, text string) {
 	if n := strings.Count(text, "<script"); n != strings.Count(text, "</script") || n != strings.Count(text, `<script type="application/json"`)+1 {
 		t.Errorf("%d scripts", n)
 	}
-	tags := regexp.MustCompile(`"[^"]*"`).ReplaceAllString(regexp.MustCompile(`>[^<]*<`).ReplaceAllString(outside, "><"), `""`)
-	if regexp.MustCompile(`(?i)\s(on\w+|style|src)\s*=`).MatchString(tags) {
+	if active.MatchString(quoted.ReplaceAllString(between.ReplaceAllString(outside, "><"), `""`)) {
 		t.Error("an element has an attribute that runs or loads something")
 	}
 	for _, m := range dataBlock.FindAllStringSubmatch(text, -1) {
@@ -392,10 +414,11 @@ func FuzzHTML(f *testing.F) {
 		files := []footprint.File{{Path: one, Kind: footprint.Regular, Size: footprint.Bytes(max(a, 0) / 2)}, {Path: "/" + two, Kind: footprint.Regular, Size: footprint.Bytes(max(b, 0) / 2)}}
 		head := &footprint.Image{Name: two, Files: slices.Values(files), Rest: &footprint.Rest{}}
 		text := page(t, &report.Report{Kind: report.Inspect, Images: []report.Image{{Head: head}}})
-		leaves := dataOf(t, text)[0].Tree.leaves(t)
-		if len(leaves) != 2 {
+		data := dataOf(t, text)[0]
+		if leaves := data.Tree.leaves(t); len(leaves) != 2 {
 			t.Errorf("%d leaves", len(leaves))
 		}
+		checkNames(t, data)
 		checkPage(t, text)
 	})
 }

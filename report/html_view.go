@@ -138,7 +138,7 @@ func (img *Image) htmlView(index int, kind Kind) htmlImage {
 			continue
 		}
 		was, now, change := f.texts()
-		figure := htmlFigure{Label: f.label(), Now: now, Was: was, Change: change, Percent: strings.ReplaceAll(f.percent(1), " ", "\u00a0"), Meaning: meaning(f.metric)}
+		figure := htmlFigure{Label: f.label(), Now: now, Was: was, Change: change, Percent: together(f.percent(1)), Meaning: meaning(f.metric)}
 		if f.own {
 			figure.Meaning = "without the base image"
 		}
@@ -245,10 +245,18 @@ func (img *Image) checksTable() htmlTable {
 		t.Rows = append(t.Rows, []htmlCell{
 			{Text: plainName(c.Limit), Sub: why, Class: "path"},
 			{Text: sign(c.Status) + " " + state(c), Class: statusClass(c.Status)},
-			actual, allowed, textCell(rule(c, plainName)),
+			actual, allowed, textCell(together(rule(c, plainName))),
 		})
 	}
 	return t
+}
+
+// together keeps a few words on one line.
+func together(s string) string {
+	if len(s) > 24 {
+		return s
+	}
+	return strings.ReplaceAll(s, " ", "\u00a0")
 }
 
 // layerCell names a layer: its place in the Dockerfile, its instruction below.

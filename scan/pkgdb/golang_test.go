@@ -66,7 +66,7 @@ func nmBytes(t *testing.T, file string, pkgs []Package) map[string]footprint.Byt
 				owner = p.Name
 			}
 		}
-		if strings.HasPrefix(s.name, "main.") || strings.HasPrefix(s.name, pkgs[0].Name) || strings.HasPrefix(s.name, "type:") || strings.HasPrefix(s.name, "go:") || strings.HasPrefix(s.name, "struct ") || strings.HasPrefix(s.name, "go.(*") {
+		if s.name == "main" || strings.HasPrefix(s.name, "main.") || strings.HasPrefix(s.name, pkgs[0].Name) || strings.HasPrefix(s.name, "type:") || strings.HasPrefix(s.name, "go:") || strings.HasPrefix(s.name, "struct ") || strings.HasPrefix(s.name, "go.(*") {
 			owner = pkgs[0].Name
 		}
 		sums[owner] += n

@@ -275,7 +275,12 @@ func identifyJar(z *zip.Reader, fileName string) (self javaID, merged []javaID) 
 	switch len(poms) {
 	case 0:
 	case 1:
-		own = 0
+		// It may be that of the one library that was merged into a jar that was
+		// not built by Maven.
+		known := firstOf(named.version, manifest["implementation-version"], manifest["bundle-version"])
+		if p := poms[0]; p.artifact == named.name || known == "" || sameRelease(p.version, known) {
+			own = 0
+		}
 	default:
 		own = slices.IndexFunc(poms, func(p javaPom) bool {
 			return p.artifact == named.name || p.artifact+"-"+p.version == strings.TrimSuffix(fileName, path.Ext(fileName))
@@ -302,6 +307,14 @@ func identifyJar(z *zip.Reader, fileName string) (self javaID, merged []javaID) 
 	self.version = firstOf(named.version, manifest["implementation-version"], manifest["bundle-version"])
 	self.name = firstOf(strings.TrimSpace(symbolic), manifest["automatic-module-name"], title, named.name)
 	return self, merged
+}
+
+// sameRelease compares versions without what is put to their numbers: that of a
+// bundle is "31.1.0.jre" where Maven says "31.1-jre".
+func sameRelease(a, b string) bool {
+	a, _, _ = strings.Cut(a, "-")
+	b, _, _ = strings.Cut(b, "-")
+	return a == b || strings.HasPrefix(b, a+".") || strings.HasPrefix(a, b+".")
 }
 
 // parseManifest reads the main section of a manifest: names in lower case, and

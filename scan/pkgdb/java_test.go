@@ -127,6 +127,12 @@ func TestWhatAJarIs(t *testing.T) {
 			[]item{manifest("Implementation-Title: Google Core Libraries", "Automatic-Module-Name: com.google.common", "Implementation-Version: 31")},
 			[]string{"main com.google.common 31.1-jre 0"},
 		},
+		{
+			"guice.jar",
+			[]item{manifest("Bundle-SymbolicName: com.google.inject", "Bundle-Version: 4.2.3"), pom("cglib", "cglib", "3.2.12")},
+			[]string{"main com.google.inject 4.2.3 0", "cglib:cglib 3.2.12 0"},
+		},
+		{"app.jar", []item{manifest("Bundle-Version: 31.1.0.jre"), pom("g", "guava", "31.1-jre")}, []string{"main g:guava 31.1-jre 0"}},
 		{"x.war", []item{manifest("Implementation-Title: The Shop", "Implementation-Version: 7")}, []string{"main x 7 0"}},
 		{"log4j-1.2-api-2.17.1.jar", []item{class}, []string{"main log4j-1.2-api 2.17.1 0"}},
 		{"empty.jar", nil, []string{"main empty  0"}},

@@ -174,8 +174,8 @@ func rustCrate(symbol string) string {
 
 // legacyCrate reads "4core3fmt5write17h…E". An implementation of a trait is
 // "_$LT$alloc..vec..Vec$LT$T$GT$$u20$as$u20$core..fmt..Debug$GT$": it counts
-// for the crate of the type, and where that is a parameter or comes with the
-// language, for that of the trait.
+// for the crate of the type, and where that comes with the language, or is a
+// parameter, for that of the trait: nobody else may implement it.
 func legacyCrate(s string) string {
 	first := identifier(s)
 	of, isImpl := strings.CutPrefix(first, "_$LT$")
@@ -183,20 +183,29 @@ func legacyCrate(s string) string {
 		return first
 	}
 	subject, trait, _ := strings.Cut(of, "$u20$as$u20$")
-	for _, t := range []string{subject, trait} {
-		for again := true; again; {
-			again = false
-			for _, prefix := range []string{"$RF$", "mut$u20$", "$BP$", "const$u20$", "dyn$u20$", "$LP$", "$u5b$"} {
-				if rest, ok := strings.CutPrefix(t, prefix); ok {
-					t, again = rest, true
-				}
+	crate := crateOfType(subject)
+	switch crate {
+	case "", "core", "alloc", "std":
+		return firstOf(crateOfType(trait), crate)
+	}
+	return crate
+}
+
+// crateOfType returns the crate of a type such as "$RF$alloc..vec..Vec$LT$T$GT$".
+func crateOfType(t string) string {
+	for again := true; again; {
+		again = false
+		for _, prefix := range []string{"$RF$", "$BP$", "$LP$", "$u5b$", "mut$u20$", "const$u20$", "dyn$u20$"} {
+			if rest, ok := strings.CutPrefix(t, prefix); ok {
+				t, again = rest, true
 			}
 		}
-		if crate, _, ok := strings.Cut(t, ".."); ok && !strings.ContainsAny(crate, "$.") {
-			return crate
-		}
 	}
-	return ""
+	crate, _, ok := strings.Cut(t, "..")
+	if !ok || strings.ContainsAny(crate, "$.") {
+		return ""
+	}
+	return crate
 }
 
 // v0Crate reads the beginning of a name such as "NvNtCs1234_4core3fmt5write",

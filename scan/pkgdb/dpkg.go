@@ -159,7 +159,7 @@ func dpkgNames(relations ...string) []string {
 	for _, relation := range relations {
 		for one := range strings.FieldsFuncSeq(relation, func(r rune) bool { return r == ',' || r == '|' }) {
 			one = strings.TrimSpace(one)
-			if end := strings.IndexAny(one, " \t:(["); end >= 0 {
+			if end := strings.IndexAny(one, " \t:([<"); end >= 0 {
 				one = one[:end]
 			}
 			if one != "" && !seen[one] {

@@ -23,6 +23,7 @@ func (r dnfReasons) facts() (facts Facts) {
 			names[name] = asked
 		}
 	}
+	delete(names, "")
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		facts.Packages = append(facts.Packages, Package{Ecosystem: Rpm, Name: name, Asked: names[name]})
 	}

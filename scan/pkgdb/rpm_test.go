@@ -420,22 +420,46 @@ reason = "Dependency"
 	}
 }
 
+// FuzzRpm changes real databases in one place.
 func FuzzRpm(f *testing.F) {
-	for i, db := range rpmFixtures {
-		f.Add(byte(i), fixture(f, db.fixture))
+	files := append(slices.Clone(rpmFixtures), struct{ fixture, path string }{"history.sqlite.gz", "var/lib/dnf/history.sqlite"})
+	whole := make([][]byte, len(files))
+	for i, db := range files {
+		whole[i] = fixture(f, db.fixture)
+		f.Add(byte(i), uint32(100), []byte{0x0d, 0, 0, 0, 1})
+		f.Add(byte(i), uint32(len(whole[i])), []byte{})
 	}
-	f.Add(byte(len(rpmFixtures)), fixture(f, "history.sqlite.gz"))
-	f.Add(byte(len(rpmFixtures)+1), []byte("[packages]\n\"a.b\" = {reason=\"User\"}\n"))
-	paths := []string{"var/lib/dnf/history.sqlite", "usr/lib/sysimage/libdnf5/packages.toml"}
-	f.Fuzz(func(t *testing.T, which byte, data []byte) {
-		n := int(which) % (len(rpmFixtures) + len(paths))
-		path := ""
-		if n < len(rpmFixtures) {
-			path = rpmFixtures[n].path
-		} else {
-			path = paths[n-len(rpmFixtures)]
-		}
-		facts, _ := readSystem(t, path, data)
+	f.Fuzz(func(t *testing.T, which byte, at uint32, patch []byte) {
+		n := int(which) % len(files)
+		bad := slices.Clone(whole[n])
+		copy(bad[int(at)%(len(bad)+1):], patch)
+		facts, _ := readSystem(t, files[n].path, bad)
+		checkSystemFacts(t, facts)
+	})
+}
+
+func FuzzRpmHeader(f *testing.F) {
+	f.Add(rpmHeaderOf(
+		rpmTag{tag: rpmName, kind: rpmString, texts: []string{"p"}},
+		rpmTag{tag: rpmEpoch, kind: rpmInt32, numbers: []uint32{1}},
+		rpmTag{tag: rpmRequireName, kind: rpmArray, texts: []string{"(a if (b or c()(64bit)))", "/d"}},
+		rpmTag{tag: rpmBasenames, kind: rpmArray, texts: []string{"a", "b"}},
+		rpmTag{tag: rpmDirIndexes, kind: rpmInt32, numbers: []uint32{0, 1}},
+		rpmTag{tag: rpmDirNames, kind: rpmArray, texts: []string{"/", "/usr/"}},
+		rpmTag{tag: rpmFileFlags, kind: rpmInt32, numbers: []uint32{rpmGhost, 0}},
+		rpmTag{tag: rpmFileStates, kind: rpmChar, chars: []byte{0, 1}},
+	))
+	f.Fuzz(func(t *testing.T, header []byte) {
+		var all rpmPackages
+		_ = all.add(header)
+		checkSystemFacts(t, Facts{Packages: all.finish()})
+	})
+}
+
+func FuzzDnfReasons(f *testing.F) {
+	f.Add([]byte("[packages]\n\"a.b\" = {reason=\"User\"}\n[packages.\"c.d\"]\nreason = \"Dependency\"\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		facts, _ := readSystem(t, "usr/lib/sysimage/libdnf5/packages.toml", text)
 		checkSystemFacts(t, facts)
 	})
 }

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Makes the databases of rpm and dnf in this directory, and beside them what
-# the tools themselves say of them. Run it as root on Debian 12 with rpm,
-# createrepo-c, dnf, db5.3-util and sqlite3 installed; it works in a directory
-# of its own, and takes a minute.
+# Makes the databases of rpm, dnf and dpkg in this directory, and beside them
+# what the tools themselves say of them. Run it as root on Debian 12 with rpm,
+# createrepo-c, dnf, db5.3-util, sqlite3 and mmdebstrap installed; it works in a
+# directory of its own, and takes three minutes.
 #
 #   generate-os.sh && go test ./scan/pkgdb
 set -eu
@@ -189,3 +189,23 @@ cooked mark install three >/dev/null
 cooked remove six >/dev/null
 cooked history userinstalled >"$out/dnf.want"
 keep dnf/var/lib/dnf/history.sqlite history.sqlite
+
+# dpkg: a small Debian with two architectures, a package that was removed but
+# not purged, dependencies, and diversions.
+root=$work/debian
+mmdebstrap -q --variant=apt --architectures=amd64,i386 --mode=root bookworm "$root" http://deb.debian.org/debian
+cp /etc/resolv.conf "$root/etc/resolv.conf"
+in_root() { chroot "$root" env DEBIAN_FRONTEND=noninteractive "$@" >>"$work/log" 2>&1; }
+in_root apt-get update
+in_root apt-get install -y --no-install-recommends jq libzstd1:i386 logrotate
+in_root apt-mark manual libonig5
+in_root apt-get remove -y logrotate
+in_root dpkg-divert --local --rename --add /usr/bin/jq
+in_root dpkg-divert --package jq --divert /usr/share/doc/dash.kept --rename --add /usr/share/doc/dash/copyright
+tell() { dpkg-query --admindir="$root/var/lib/dpkg" "$@"; }
+tell -W -f '${binary:Package} ${Package} ${Version} ${db:Status-Status}\n' | while read -r binary name version status; do
+	echo "$name $version $status"
+	tell -L "$binary" | sed 's/^/\t/'
+done | gzip -n -9 >"$out/dpkg.want.gz"
+tar -c --sort=name --owner=0 --group=0 --numeric-owner --mtime=@0 -C "$root" var/lib/dpkg/status var/lib/dpkg/diversions \
+	var/lib/apt/extended_states $(cd "$root" && ls var/lib/dpkg/info/*.list) | gzip -n -9 >"$out/dpkg.tar.gz"

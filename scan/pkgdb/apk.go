@@ -65,7 +65,7 @@ func readApkInstalled(_ File, c Content) (facts Facts, err error) {
 				dir = "/" + value + "/"
 			}
 		case "R": // a file in it
-			if value == "" {
+			if value == "" || len(dir)+len(value) > maxPath {
 				continue
 			}
 			if !room.take(len(dir) + len(value)) {

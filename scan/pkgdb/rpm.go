@@ -409,6 +409,9 @@ func (h rpmHeader) paths(room *pathRoom) (files, ghosts []string, err error) {
 			}
 			dir = dirs[at]
 		}
+		if len(dir)+len(name) > maxPath {
+			continue
+		}
 		if !room.take(len(dir) + len(name)) {
 			return files, ghosts, errManyFiles
 		}

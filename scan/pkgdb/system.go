@@ -8,6 +8,9 @@ const (
 	maxPackages  = 200_000
 	maxFiles     = 5_000_000
 	maxPathBytes = 256 << 20
+	// maxPath is the longest path that Linux takes: no package manager has put a
+	// file at a longer one.
+	maxPath = 4096
 )
 
 var (

@@ -40,6 +40,7 @@ R:busybox
 P:.build-deps
 V:20260101.000000
 D:gcc
+R:.of-the-root
 `
 
 func TestApk(t *testing.T) {
@@ -57,7 +58,7 @@ func TestApk(t *testing.T) {
 		},
 		{
 			Ecosystem: Apk, Name: ".build-deps", Version: "20260101.000000", Installed: true, Asked: AsDependency,
-			Requires: []string{"gcc"},
+			Requires: []string{"gcc"}, Files: []string{"/.of-the-root"},
 		},
 	}
 	for _, path := range []string{"lib/apk/db/installed", "usr/lib/apk/db/installed"} {

@@ -13,9 +13,9 @@ type berkeley struct {
 	data  []byte
 	page  int
 	order binary.ByteOrder
-	// used has the pages of values that have been read: each has one value.
+	// used has the pages of values that have been read. Each has one value, so
+	// that all values together are no longer than the database.
 	used []bool
-	left int
 }
 
 // The numbers are from dbinc/db_page.h of Berkeley DB 5.3.
@@ -53,7 +53,7 @@ func openBerkeley(data []byte) (*berkeley, error) {
 	if len(data) < 512 {
 		return nil, errors.New("not a hash of Berkeley DB")
 	}
-	db := &berkeley{data: data, left: len(data), order: binary.LittleEndian}
+	db := &berkeley{data: data, order: binary.LittleEndian}
 	if db.order.Uint32(data[12:]) != magic {
 		db.order = binary.BigEndian
 	}
@@ -117,9 +117,6 @@ func (db *berkeley) values(page []byte, f func(value []byte) error) error {
 		default:
 			return errBerkeley // a key with several values
 		}
-		if db.left -= len(value); db.left < 0 {
-			return errBerkeley
-		}
 		if err := f(value); err != nil {
 			return err
 		}
@@ -133,7 +130,7 @@ func (db *berkeley) overflow(item []byte) ([]byte, error) {
 		return nil, errBerkeley
 	}
 	next, length := db.order.Uint32(item[4:]), db.order.Uint32(item[8:])
-	if uint64(length) > uint64(db.left) {
+	if uint64(length) > uint64(len(db.data)) {
 		return nil, errBerkeley
 	}
 	value := make([]byte, 0, length)

@@ -3,6 +3,7 @@ package pkgdb
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -355,6 +356,78 @@ func TestSqliteCycles(t *testing.T) {
 	}
 }
 
+// TestSqliteSpills has rows of all lengths about those at which a page does not
+// hold them any more.
+func TestSqliteSpills(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		fixture     string
+		first, last int
+		reserved    byte
+	}{
+		{"rows-512.sqlite.gz", 1, 1600, 0},
+		{"rows-480.sqlite.gz", 1, 1600, 32},
+		{"rows-65536.sqlite.gz", 65480, 65520, 0},
+	} {
+		data := fixture(t, c.fixture)
+		if data[20] != c.reserved {
+			t.Errorf("%s: %d bytes are reserved", c.fixture, data[20])
+		}
+		next := c.first
+		err := sqliteBlobs(data, func(blob []byte) error {
+			if want := fmt.Sprintf("%0*d", next, next); string(blob) != want {
+				t.Fatalf("%s: row %d has %d bytes", c.fixture, next, len(blob))
+			}
+			next++
+			return nil
+		})
+		if err != nil || next != c.last+1 {
+			t.Errorf("%s: it ends before %d: %v", c.fixture, next, err)
+		}
+	}
+}
+
+// TestSqliteTwice has a table in which one page is two of the children.
+func TestSqliteTwice(t *testing.T) {
+	t.Parallel()
+	bad := fixture(t, "rpmdb-512.sqlite.gz")
+	for number := 1; number < len(bad)/512; number++ {
+		page := bad[number*512:][:512]
+		if page[0] != 0x05 || binary.BigEndian.Uint16(page[3:]) < 2 {
+			continue
+		}
+		first, second := binary.BigEndian.Uint16(page[12:]), binary.BigEndian.Uint16(page[14:])
+		copy(page[second:][:4], page[first:][:4])
+		if _, err := readSystem(t, "var/lib/rpm/rpmdb.sqlite", bad); err == nil {
+			t.Errorf("two children of page %d are one", number+1)
+		}
+		return
+	}
+	t.Error("no page has two children")
+}
+
+// TestNdbTwice has a slot again and again.
+func TestNdbTwice(t *testing.T) {
+	t.Parallel()
+	bad := fixture(t, "Packages.db.gz")
+	var slot []byte
+	slots := 0
+	for at := 32; at < 4096; at += 16 {
+		if slot == nil && binary.LittleEndian.Uint32(bad[at+4:]) != 0 {
+			slot = slices.Clone(bad[at:][:16])
+		}
+		if slot != nil {
+			copy(bad[at:], slot)
+			slots++
+		}
+	}
+	got := 0
+	err := ndbBlobs(bad, func([]byte) error { got++; return nil })
+	if err == nil || got == slots {
+		t.Errorf("%d of %d, %v", got, slots, err)
+	}
+}
+
 func TestBerkeleyCycles(t *testing.T) {
 	t.Parallel()
 	whole := fixture(t, "Packages-big-endian.gz")
@@ -366,6 +439,7 @@ func TestBerkeleyCycles(t *testing.T) {
 		overflows++
 		bad := slices.Clone(whole)
 		binary.BigEndian.PutUint32(bad[number*512+16:], uint32(number))
+		binary.BigEndian.PutUint16(bad[number*512+22:], 0) // and it has nothing
 		if _, err := readSystem(t, "var/lib/rpm/Packages", bad); err == nil {
 			t.Errorf("page %d follows itself", number)
 		}

@@ -72,6 +72,9 @@ put /usr/share/six/file six; put /usr/share/doc/six/README read" '/usr/share/six
 %doc /usr/share/doc/six/README'
 spec empty 1 noarch '' '' ''
 spec gpg-pubkey 1 noarch '' '' ''
+spec fails 1 noarch '' '' '
+%pre -p <lua>
+error("no")'
 
 # What rpm tells, in lines of "NAME VERSION" and below each "STATE FLAGS PATH".
 told='%{NAME} %|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\n[\t%{FILESTATES:fstate}\t%{FILEFLAGS:fflags}\t%{FILENAMES}\n]'
@@ -104,6 +107,18 @@ for size in 512 65536; do
 		INSERT INTO Packages SELECT * FROM old.Packages;"
 	keep copy rpmdb-$size.sqlite
 done
+# Rows of all lengths about those at which they begin to spill over, each a
+# number that is as long as it says, and once with a part of each page reserved.
+rows() { # NAME PAGESIZE RESERVED FIRST LAST
+	rm -f copy
+	sqlite3 copy ".filectrl reserve_bytes $3" "PRAGMA page_size=$2; VACUUM; CREATE TABLE Packages (hnum INTEGER PRIMARY KEY, blob TEXT);
+		WITH RECURSIVE count(n) AS (SELECT $4 UNION ALL SELECT n + 1 FROM count WHERE n < $5)
+		INSERT INTO Packages SELECT n, printf('%0*d', n, n) FROM count;" >/dev/null
+	keep copy "$1.sqlite"
+}
+rows rows-512 512 0 1 1600
+rows rows-480 512 32 1 1600
+rows rows-65536 65536 0 65480 65520
 
 # Berkeley DB, of both byte orders. The rpm of today reads it only, so the
 # database is made by the library, and rpm has to agree with what is in it.
@@ -176,9 +191,9 @@ cd "$work"
 sqlite3 -separator ' ' $database 'SELECT hnum, hex(blob) FROM Packages' | ./ndbwrite Packages.db
 keep Packages.db Packages.db
 
-# dnf 4: two are asked for, one of them is removed again.
+# dnf 4: three are asked for, one is removed again, one fails.
 mkdir repository
-cp rpms/noarch/one-* rpms/noarch/two-* rpms/noarch/three-* rpms/noarch/weak-* rpms/noarch/six-* repository
+cp rpms/noarch/one-* rpms/noarch/two-* rpms/noarch/three-* rpms/noarch/weak-* rpms/noarch/six-* rpms/noarch/fails-* repository
 createrepo_c -q repository
 cooked() {
 	dnf --installroot="$work/dnf" --releasever=1 --setopt=reposdir=/none --setopt=cachedir="$work/cache" \
@@ -187,6 +202,7 @@ cooked() {
 cooked install one six >/dev/null
 cooked mark install three >/dev/null
 cooked remove six >/dev/null
+cooked install fails >/dev/null || :
 cooked history userinstalled >"$out/dnf.want"
 keep dnf/var/lib/dnf/history.sqlite history.sqlite
 

@@ -25,6 +25,7 @@ func TestLangWants(t *testing.T) {
 		"app/node_modules/package.json":                                      "",
 		"app/node_modules/@s/package.json":                                   "",
 		"app/node_modules/a/lib/package.json":                                "",
+		"app/node_modules/a/dist/b/package.json":                             "",
 		"app/node_modules/a/test/node_modules/b/package.json":                "",
 		"app/node_modules/.bin/package.json":                                 "",
 		"app/node_modules/.cache/a/package.json":                             "",
@@ -80,8 +81,8 @@ func TestLangFacts(t *testing.T) {
 			[]Package{{Root: "/app/node_modules/a", Name: "a", Version: "1.0", Installed: true, Trees: []string{"/app/node_modules/a"}, Requires: []string{"b", "c"}}},
 		},
 		{
-			"a name that is none", "usr/lib/node_modules/@s/a/package.json", `{"name": "../../etc", "version": 1, "dependencies": {"../x": "*", "@y": "*", "a/b": "*", "": "*", "k": "npm:../x@1"}}`,
-			[]Package{{Root: "/usr/lib/node_modules/@s/a", Name: "@s/a", Installed: true, Trees: []string{"/usr/lib/node_modules/@s/a"}, Requires: []string{"k"}, Asked: ByName}},
+			"a name that is none", "usr/lib/node_modules/@s/a/package.json", `{"name": "../../etc", "version": 1, "dependencies": {"../x": "*", "@y": "*", "a/b": "*", "": "*", "k": "npm:../x@1", "m": "npm:@s/real@1"}}`,
+			[]Package{{Root: "/usr/lib/node_modules/@s/a", Name: "@s/a", Installed: true, Trees: []string{"/usr/lib/node_modules/@s/a"}, Requires: []string{"@s/real", "k"}, Asked: ByName}},
 		},
 		{
 			"a project", "package.json", `{"dependencies": {"a": "1", "../../etc": "1", "@s/b": "npm:c@1"}, "devDependencies": {"a": "1", "d": "1"}}`,
@@ -94,7 +95,7 @@ func TestLangFacts(t *testing.T) {
 		{"a template", "src/package.json", `{"name": {{ name }}}`, nil},
 		{
 			"a lockfile that reaches out", "app/node_modules/.package-lock.json",
-			`{"packages": {"node_modules/../../../etc": {}, "../x/node_modules/y": {}, "/node_modules/z": {}, "node_modules/a": {"version": "1", "dev": true}, "node_modules/l": {"link": true}}}`,
+			`{"packages": {"node_modules/../../../etc": {}, "../x/node_modules/y": {}, "x/../../node_modules/y": {}, "/node_modules/z": {}, "node_modules/a": {"version": "1", "dev": true}, "node_modules/l": {"link": true}}}`,
 			[]Package{{Root: "/app/node_modules/a", Name: "a", Version: "1", Dev: true}},
 		},
 		{
@@ -116,11 +117,11 @@ func TestLangFacts(t *testing.T) {
 		},
 		{
 			"a record that reaches out", "v/lib/python3.11/site-packages/A_b-1.dist-info/RECORD",
-			"../../../../../../etc/passwd,,\n/abs/./x,sha256=1,2\na.py,,\n\"b/c\"\"d.py\",,\nb/\x00,,\n../../../bin/t.py,,\n\n",
+			"../../../../../../etc/passwd,,\n/abs/./x,sha256=1,2\na.py,,\nb\"e,,\n\"b/c\"\"d.py\",,\nb/\x00,,\n../../../bin/t.py,,\n\n",
 			[]Package{{
 				Root: "/v/lib/python3.11/site-packages/A_b-1.dist-info", Name: "a-b", Version: "1",
 				Files: []string{
-					"/etc/passwd", "/abs/x", "/v/lib/python3.11/site-packages/a.py", `/v/lib/python3.11/site-packages/b/c"d.py`, "/v/bin/t.py",
+					"/etc/passwd", "/abs/x", "/v/lib/python3.11/site-packages/a.py", `/v/lib/python3.11/site-packages/b"e`, `/v/lib/python3.11/site-packages/b/c"d.py`, "/v/bin/t.py",
 					"/v/lib/python3.11/site-packages/__pycache__/a.cpython-311.pyc",
 					"/v/lib/python3.11/site-packages/__pycache__/a.cpython-311.opt-1.pyc",
 					"/v/lib/python3.11/site-packages/__pycache__/a.cpython-311.opt-2.pyc",
@@ -146,8 +147,8 @@ func TestLangFacts(t *testing.T) {
 			[]Package{{Root: "/v/site-packages/a-1-py3.11-linux-x86_64.egg", Name: "a", Version: "1", Installed: true, Trees: []string{"/v/site-packages/a-1-py3.11-linux-x86_64.egg"}}},
 		},
 		{
-			"requirements in sections", "v/site-packages/a-1.egg-info/requires.txt", "b>=1\n\n[:python_version < \"3\"]\nc\n\n[test]\nd\n",
-			[]Package{{Root: "/v/site-packages/a-1.egg-info", Name: "a", Version: "1", Requires: []string{"b", "c"}}},
+			"requirements in sections", "v/site-packages/a-1-py3.11.egg-info/requires.txt", "b>=1\n\n[:python_version < \"3\"]\nc\n\n[test]\nd\n",
+			[]Package{{Root: "/v/site-packages/a-1-py3.11.egg-info", Name: "a", Version: "1", Requires: []string{"b", "c"}}},
 		},
 		{
 			"conda", "opt/conda/conda-meta/zlib-1.3-h1.json",
@@ -155,7 +156,7 @@ func TestLangFacts(t *testing.T) {
 			[]Package{{Ecosystem: Conda, Root: "/opt/conda", Name: "zlib", Version: "1.3", Installed: true, Files: []string{"/opt/conda/conda-meta/zlib-1.3-h1.json", "/opt/conda/lib/libz.so"}, Requires: []string{"libgcc-ng", "libzlib"}}},
 		},
 		{
-			"conda, asked for", "conda-meta/a-1-0.json", `{"name": "a", "version": "1", "requested_spec": "a>=1"}`,
+			"conda, asked for", "conda-meta/a-1-0.json", `{"name": "a", "version": "1", "requested_spec": "a>=1", "files": ["..", "."]}`,
 			[]Package{{Ecosystem: Conda, Root: "/", Name: "a", Version: "1", Installed: true, Files: []string{"/conda-meta/a-1-0.json"}, Asked: ByName}},
 		},
 		{
@@ -202,7 +203,7 @@ func TestLangFacts(t *testing.T) {
 		{
 			".NET, for one platform", "app/App.deps.json", `{
 				"runtimeTarget": {"name": ".NETCoreApp,Version=v8.0/linux-x64", "signature": ""},
-				"targets": {".NETCoreApp,Version=v8.0": {}, ".NETCoreApp,Version=v8.0/linux-x64": {
+				"targets": {".NETCoreApp,Version=v8.0": {"Compiler/1.0": {}}, ".NETCoreApp,Version=v8.0/linux-x64": {
 					"App/1.0.0": {"dependencies": {"Dapper": "2.1.0", "runtimepack.Microsoft.NETCore.App.Runtime.linux-x64": "8.0.1"}, "runtime": {"App.dll": {}}},
 					"runtimepack.Microsoft.NETCore.App.Runtime.linux-x64/8.0.1": {"runtime": {"System.Private.CoreLib.dll": {"assemblyVersion": "8.0.0.0"}}, "native": {"libcoreclr.so": {"fileVersion": "0.0.0.0"}}},
 					"Dapper/2.1.0": {"dependencies": {"System.Memory": "4.5.5"}, "runtime": {"lib/net7.0/Dapper.dll": {}}, "resources": {"lib/net7.0/de/Dapper.resources.dll": {"locale": "de"}}},

@@ -69,7 +69,15 @@ func dotnetDependencies(f File, c Content) (Facts, error) {
 			continue
 		}
 		libraries := deps.Targets[target]
-		for _, key := range langKeys(libraries, langPackages) {
+		keys := langKeys(libraries, langPackages)
+		// Case does not matter in names, and those who need a package may write it
+		// in another one.
+		names := make(map[string]string, len(keys))
+		for _, key := range keys {
+			name, _, _ := strings.Cut(key, "/")
+			names[strings.ToLower(name)] = name
+		}
+		for _, key := range keys {
 			name, version, ok := strings.Cut(key, "/")
 			kind := deps.Libraries[key].Type
 			if !ok || name == "" {
@@ -78,6 +86,9 @@ func dotnetDependencies(f File, c Content) (Facts, error) {
 			lib := libraries[key]
 			needs := langKeys(lib.Dependencies, langNames)
 			for i, need := range needs {
+				if as, ok := names[strings.ToLower(need)]; ok {
+					need = as
+				}
 				needs[i] = strings.TrimPrefix(need, dotnetRuntime)
 			}
 			if kind == "project" {

@@ -204,7 +204,7 @@ func TestLangFacts(t *testing.T) {
 			".NET, for one platform", "app/App.deps.json", `{
 				"runtimeTarget": {"name": ".NETCoreApp,Version=v8.0/linux-x64", "signature": ""},
 				"targets": {".NETCoreApp,Version=v8.0": {"Compiler/1.0": {}}, ".NETCoreApp,Version=v8.0/linux-x64": {
-					"App/1.0.0": {"dependencies": {"Dapper": "2.1.0", "runtimepack.Microsoft.NETCore.App.Runtime.linux-x64": "8.0.1"}, "runtime": {"App.dll": {}}},
+					"App/1.0.0": {"dependencies": {"dapper": "2.1.0", "runtimepack.Microsoft.NETCore.App.Runtime.linux-x64": "8.0.1"}, "runtime": {"App.dll": {}}},
 					"runtimepack.Microsoft.NETCore.App.Runtime.linux-x64/8.0.1": {"runtime": {"System.Private.CoreLib.dll": {"assemblyVersion": "8.0.0.0"}}, "native": {"libcoreclr.so": {"fileVersion": "0.0.0.0"}}},
 					"Dapper/2.1.0": {"dependencies": {"System.Memory": "4.5.5"}, "runtime": {"lib/net7.0/Dapper.dll": {}}, "resources": {"lib/net7.0/de/Dapper.resources.dll": {"locale": "de"}}},
 					"System.Memory/4.5.5": {}}},

@@ -108,6 +108,12 @@ func TestLangFacts(t *testing.T) {
 			},
 		},
 		{
+			"a workspace of yarn", "app/node_modules/.yarn-integrity",
+			`{"modulesFolders": ["node_modules", "node_modules", "packages/a/node_modules"], "topLevelPatterns": ["@s/a@^1", "b@npm:@s/c@2", "", "../x@1", 1], "lockfileEntries": {}}`,
+			[]Package{{Root: "/app/node_modules/@s/a", Name: "@s/a", Asked: ByName}, {Root: "/app/node_modules/b", Name: "@s/c", Asked: ByName}},
+		},
+		{"a single project of yarn", "app/node_modules/.yarn-integrity", `{"modulesFolders": ["node_modules"], "topLevelPatterns": ["a@^1"]}`, nil},
+		{
 			"an archive of a scope with a hyphen", "a/.yarn/cache/@my-scope-x-npm-1.0.0-beta.1-0123456789-10c0.zip", langZip(t, "node_modules/", "node_modules/@my-scope/", "node_modules/@my-scope/x/"),
 			[]Package{{Root: "/a/.yarn/cache/@my-scope-x-npm-1.0.0-beta.1-0123456789-10c0.zip", Name: "@my-scope/x", Version: "1.0.0-beta.1", Installed: true, Files: []string{"/a/.yarn/cache/@my-scope-x-npm-1.0.0-beta.1-0123456789-10c0.zip"}}},
 		},

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -257,12 +258,17 @@ func npmLock(f File, c Content) (Facts, error) {
 }
 
 // yarnIntegrity reads node_modules/.yarn-integrity, in which yarn 1 keeps what
-// was asked for, by all parts of a workspace.
+// all parts of a workspace ask for. What a single project asks for stands in its
+// package.json, which also tells what for.
 func yarnIntegrity(f File, c Content) (Facts, error) {
 	var state struct {
 		TopLevelPatterns []string `json:"topLevelPatterns"`
+		ModulesFolders   []string `json:"modulesFolders"`
 	}
 	err := langJSON(c.Whole, &state)
+	if !slices.ContainsFunc(state.ModulesFolders, func(of string) bool { return of != "node_modules" }) {
+		return Facts{}, err
+	}
 	var facts Facts
 	for _, pattern := range state.TopLevelPatterns {
 		if pattern == "" {

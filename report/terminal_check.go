@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/org/image-budget/budget"
 	"github.com/org/image-budget/footprint"
@@ -163,14 +164,61 @@ func (s *sheet) causeList(img *Image, title string, causes []footprint.Cause) {
 	rest := causeRemainders(img.Delta.Causes)
 	causes = withBase(causes, maxCauses)
 	var rows [][]cell
-	for i, c := range causes {
-		if i == maxCauses {
-			break
-		}
+	for _, c := range causes[:min(len(causes), maxCauses)] {
 		rows = append(rows, []cell{{c.Bytes.Signed(), yellow}, {img.causeWhat(c, plainName, rest), plain}, {broughtBy(img, c), faint}})
 	}
-	s.table(2, []column{{right: true}, {flex: true, long: true}, {flex: true, led: true}}, rows)
+	s.causeRows(rows)
 	s.rest(causes)
+}
+
+// causeRows writes what grew beside what brought it, and above it where that would cut
+// what grew: it is why anybody reads on.
+func (s *sheet) causeRows(rows [][]cell) {
+	columns := []column{{right: true}, {flex: true, long: true}, {flex: true, led: true}}
+	if s.endless {
+		s.table(2, columns, rows)
+		return
+	}
+	sizes, lead := 0, 0
+	for _, row := range rows {
+		sizes = max(sizes, width(row[0].text))
+		at, _ := columns[2].split(row[2].text)
+		lead = max(lead, width(at))
+	}
+	if lead == 0 {
+		lead = 2 * narrowest
+	}
+	room := s.width - 2 - sizes - 2*gap - min(lead, s.width/3)
+	tall := func(row []cell) bool { return width(row[1].text) > room }
+	var beside [][]cell
+	for _, row := range rows {
+		if tall(row) {
+			row = []cell{row[0], {}, {}}
+		}
+		beside = append(beside, row)
+	}
+	// Between the two the instruction gives way.
+	widths := []int{sizes, 0, 0}
+	for _, row := range beside {
+		widths[1] = max(widths[1], width(row[1].text))
+	}
+	widths[2] = s.width - 2 - total(columns, []int{sizes, widths[1], 1}) + 1
+	indent := 2 + sizes + gap
+	for i, row := range rows {
+		if !tall(row) {
+			s.line(2, columns, widths, beside[i])
+			continue
+		}
+		first := len(s.lines)
+		s.prose(indent, row[1].tint, row[1].text)
+		if first < len(s.lines) {
+			size := strings.Repeat(" ", 2+sizes-width(row[0].text)) + s.paint(row[0]) + strings.Repeat(" ", gap)
+			s.lines[first] = size + strings.TrimLeft(s.lines[first], " ")
+		}
+		if row[2].text != "" {
+			s.row(indent, cell{columns[2].cut(row[2].text, s.width-indent), row[2].tint})
+		}
+	}
 }
 
 // rest sums the causes that are not listed one by one.

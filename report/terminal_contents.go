@@ -51,7 +51,8 @@ func (s *sheet) inventory(img *Image) {
 		rows = append(rows, []cell{{"own", faint}, {"all", faint}, {}, {}, {}, {}})
 	}
 	for _, p := range top {
-		row := []cell{{}, {p.Bytes.String(), plain}, {plainName(packageName(p.Ecosystem, p.Name)), plain}, {versionOf(p, plainName), faint}, {withReason("", p.Through, p.Dev, plainName), faint}, {img.layerPlace(p.Layer, file), faint}}
+		version, reason := s.packageCells(footprint.PackageChange{To: p.Version, Through: p.Through, Dev: p.Dev})
+		row := []cell{{}, {p.Bytes.String(), plain}, {plainName(packageName(p.Ecosystem, p.Name)), plain}, version, reason, {img.layerPlace(p.Layer, file), faint}}
 		if split(img.Head) {
 			row[0] = cell{p.Own.String(), bold}
 		}
@@ -69,6 +70,20 @@ func versionOf(p footprint.Package, q quote) string {
 		return ""
 	}
 	return q(p.Version)
+}
+
+// packageCells are the version of a package in a table, and why it is there; where
+// there is no room for both, what happened to it, or else why it is there.
+func (s *sheet) packageCells(p footprint.PackageChange) (version, reason cell) {
+	const roomy = 72
+	version, reason = cell{versions(p, plainName), faint}, cell{withReason("", p.Through, p.Dev, plainName), faint}
+	if s.width >= roomy {
+		return version, reason
+	}
+	if p.From != "" && p.To != "" {
+		return cell{}, version
+	}
+	return cell{}, reason
 }
 
 // contents writes what a container seldom needs, by kind.

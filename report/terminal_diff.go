@@ -354,9 +354,10 @@ func (s *sheet) packages(img *Image) {
 			rows = append(rows, []cell{{}, {sumOfPackages(more).Signed(), faint}, {plural(len(more), "more package"), faint}, {}, {}, {}})
 			break
 		}
+		version, reason := s.packageCells(p)
 		rows = append(rows, []cell{
 			{changeSign(p.Change), plain}, {p.Bytes.Signed(), changeTint(int64(p.Bytes))}, {plainName(packageName(p.Ecosystem, p.Name)), plain},
-			{versions(p, plainName), faint}, {withReason("", p.Through, p.Dev, plainName), faint}, {img.layerPlace(p.Layer, file), faint},
+			version, reason, {img.layerPlace(p.Layer, file), faint},
 		})
 	}
 	s.table(2, []column{{}, {right: true}, {flex: true}, {flex: true}, {flex: true}, {flex: true}}, rows)

@@ -51,7 +51,7 @@ func (c column) cut(text string, limit int) string {
 	if lead == "" || width(text) <= limit {
 		return middle(text, limit)
 	}
-	if room < narrowest/2 {
+	if room < narrowest-2 { // a stump of an instruction tells nothing
 		return middle(lead, limit)
 	}
 	return lead + strings.Repeat(" ", gap) + middle(rest, room)

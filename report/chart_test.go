@@ -14,7 +14,7 @@ import (
 // read those of the tests.
 var (
 	pieForm  = regexp.MustCompile(`^pie showData\n    title [A-Za-z0-9 .,]+\n(    "[A-Za-z0-9 ._/+:,-]+" : [0-9]+(\.[0-9]{1,3})?\n){2,8}$`)
-	lineForm = regexp.MustCompile(`^xychart-beta\n    title "[A-Za-z ,]+"\n    x-axis "[a-z ,]+" 1 --> [0-9]+\n    y-axis "[kMGT]?B" [0-9.]+ --> [0-9.]+\n    line \[[0-9., ]+\]\n$`)
+	lineForm = regexp.MustCompile(`^xychart-beta\n    title "[a-z0-9 ,]+"\n    x-axis "[a-z ,]+" 1 --> [0-9]+\n    y-axis "[kMGT]?B" [0-9.]+ --> [0-9.]+\n    line \[[0-9., ]+\]\n$`)
 )
 
 func checkChart(t testing.TB, chart string) {
@@ -120,4 +120,35 @@ func TestHostileLabelsStayInTheChart(t *testing.T) {
 		}
 		checkChart(t, all[0])
 	}
+}
+
+// TestChartsOfAllKinds writes the charts that testdata/browser/mermaid has a
+// browser draw.
+func TestChartsOfAllKinds(t *testing.T) {
+	t.Parallel()
+	var text strings.Builder
+	add := func(img *footprint.Image, sizes ...footprint.Bytes) {
+		r := rich(t)
+		r.Images[0].Head, r.Images[0].History = img, past(sizes...)
+		for _, chart := range charts(markdown(t, r, report.MarkdownOptions{Full: true})) {
+			checkChart(t, chart)
+			text.WriteString("```mermaid\n" + chart + "```\n\n")
+		}
+	}
+	add(owned(), 88_100_000, 88_400_000, 91_000_000, 90_000_000, 128_300_000)
+	long := make([]footprint.Bytes, report.MaxHistory)
+	for i := range long {
+		long[i] = 120_000_000 + footprint.Bytes(i%7)*1_000_000
+	}
+	hostileDirs := newImage()
+	hostileDirs.Metrics.Wasted, hostileDirs.Dirs = 0, nil
+	for i, label := range []string{`a" : 1` + "\n" + `"b`, "```\n# out", "%%{init: {}}%%", "#quot;x;y", "[x](y){z}", `back\slash`, "--- : > 日本", "graph TD --> end"} {
+		hostileDirs.Dirs = append(hostileDirs.Dirs, footprint.Dir{Path: "/" + label + "/" + label, Bytes: footprint.Bytes(9 - i)})
+	}
+	add(hostileDirs, long...)
+	small := newImage()
+	small.Metrics.Compressed, small.Metrics.Wasted = 500, 0
+	small.Dirs = []footprint.Dir{{Path: "/", Bytes: 300}, {Path: "/app", Bytes: 700}}
+	add(small, 500, 500)
+	golden(t, "charts.md", text.String())
 }

@@ -90,6 +90,7 @@ func duration(seconds float64) string {
 	if minutes < 60 {
 		return fmt.Sprintf("%.0f min %.0f s", minutes, rest)
 	}
+	minutes = math.Round(seconds / 60)
 	return fmt.Sprintf("%.0f h %.0f min", math.Floor(minutes/60), math.Mod(minutes, 60))
 }
 

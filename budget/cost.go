@@ -108,7 +108,8 @@ func (r Rate) String() string {
 // MarshalJSON writes a number; the error is always nil.
 func (r Rate) MarshalJSON() ([]byte, error) { return []byte(r.String()), nil }
 
-// UnmarshalJSON reads a number with at most three decimals.
+// UnmarshalJSON reads a number with at most three decimals; anything else is an
+// error.
 func (r *Rate) UnmarshalJSON(data []byte) error {
 	var number json.Number
 	if err := json.Unmarshal(data, &number); err != nil {

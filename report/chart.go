@@ -11,6 +11,13 @@ import (
 	"github.com/org/image-budget/footprint"
 )
 
+// The colours of mermaid are next to black in its dark theme, and next to white
+// in its light one. These can be seen in both; what is text is left to the theme.
+const (
+	pieColors  = `%%{init: {"themeVariables": {"pie1": "#6cb6ff", "pie2": "#f69d50", "pie3": "#8ddb8c", "pie4": "#dcbdfb", "pie5": "#eac55f", "pie6": "#ff938a", "pie7": "#76d7d0", "pie8": "#adbac7", "pieSectionTextColor": "#1c2128", "pieStrokeColor": "#768390", "pieOuterStrokeColor": "#768390", "pieOpacity": "1"}}}%%`
+	lineColors = `%%{init: {"themeVariables": {"xyChart": {"plotColorPalette": "#2f81f7"}}}}%%`
+)
+
 // maxSlices is how many slices of a pie can be told apart.
 const maxSlices = 8
 
@@ -33,11 +40,11 @@ func pie(all []slice) string {
 	}
 	slices.SortStableFunc(kept, func(a, b slice) int { return cmp.Compare(b.bytes, a.bytes) })
 	rest := slice{label: "other"}
-	for len(kept) > 0 && (len(kept) > maxSlices || len(kept) == maxSlices && rest.bytes > 0 || kept[len(kept)-1].bytes < sum/200) {
+	for len(kept) > 0 && (len(kept) > maxSlices || len(kept) == maxSlices && rest.bytes > 0 || kept[len(kept)-1].bytes < sum/50) {
 		rest.bytes += kept[len(kept)-1].bytes
 		kept = kept[:len(kept)-1]
 	}
-	if rest.bytes > sum/1000 {
+	if rest.bytes > sum/200 {
 		kept = append(kept, rest)
 	}
 	if len(kept) < 2 {
@@ -45,9 +52,10 @@ func pie(all []slice) string {
 	}
 	unit, size := chartUnit(kept[0].bytes)
 	var b strings.Builder
-	fmt.Fprintf(&b, "```mermaid\npie showData\n    title %s, in %s\n", "Where "+chartText(sum.String())+" unpacked are", unit)
+	// The title is as wide as the pie: a longer one is cut off.
+	fmt.Fprintf(&b, "```mermaid\n%s\npie showData\n    title %s unpacked\n", pieColors, unit)
 	for _, s := range kept {
-		fmt.Fprintf(&b, "    \"%s\" : %s\n", chartText(s.label), chartNumber(s.bytes, size))
+		fmt.Fprintf(&b, "    \"%s\" : %s\n", chartText(s.label), chartNumber(s.bytes, size, 1))
 	}
 	b.WriteString("```\n")
 	return b.String()
@@ -64,11 +72,23 @@ func line(title string, sizes []footprint.Bytes) string {
 	air := max((high-low)/10, high/100, 1)
 	var numbers []string
 	for _, s := range sizes {
-		numbers = append(numbers, chartNumber(s, size))
+		numbers = append(numbers, chartNumber(s, size, 3))
 	}
-	return fmt.Sprintf("```mermaid\nxychart-beta\n    title \"%s\"\n    x-axis \"commits, oldest first\" 1 --> %d\n    y-axis \"%s\" %s --> %s\n    line [%s]\n```\n",
-		chartText(title), len(sizes), unit, chartNumber(max(0, low-air), size), chartNumber(high+air, size), strings.Join(numbers, ", "))
+	axis := fmt.Sprintf("1 --> %d", len(sizes))
+	if len(sizes) <= maxTicks {
+		var ticks []string
+		for i := range sizes {
+			ticks = append(ticks, strconv.Itoa(i+1))
+		}
+		axis = "[" + strings.Join(ticks, ", ") + "]"
+	}
+	return fmt.Sprintf("```mermaid\n%s\nxychart-beta\n    title \"%s\"\n    x-axis \"commits, oldest first\" %s\n    y-axis \"%s\" %s --> %s\n    line [%s]\n```\n",
+		lineColors, chartText(title), axis, unit, chartNumber(max(0, low-air), size, 3), chartNumber(high+air, size, 3), strings.Join(numbers, ", "))
 }
+
+// maxTicks is how many commits each have a tick. Of a range, mermaid marks halves
+// where there are few.
+const maxTicks = 15
 
 // chartUnit is the unit in which the largest of some sizes is written.
 func chartUnit(largest footprint.Bytes) (string, footprint.Bytes) {
@@ -83,9 +103,10 @@ func chartUnit(largest footprint.Bytes) (string, footprint.Bytes) {
 	return "B", 1
 }
 
-// chartNumber writes a size with at most three decimals, never as an exponent.
-func chartNumber(b, unit footprint.Bytes) string {
-	return strconv.FormatFloat(math.Round(float64(b)/float64(unit)*1000)/1000, 'f', -1, 64)
+// chartNumber writes a size with at most so many decimals, never as an exponent.
+func chartNumber(b, unit footprint.Bytes, decimals int) string {
+	power := math.Pow10(decimals)
+	return strconv.FormatFloat(math.Round(float64(b)/float64(unit)*power)/power, 'f', -1, 64)
 }
 
 // chartText leaves of a label what means nothing to mermaid or to markdown.
@@ -180,6 +201,7 @@ func (m *markdown) pictures() section {
 		}
 	}
 	if m.full && !m.fleet() {
+		s.head = "**Where the bytes are**\n\n"
 		return s
 	}
 	return details("Where the bytes are", s)

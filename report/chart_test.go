@@ -13,9 +13,15 @@ import (
 // A chart as the reports write them; testdata/browser/mermaid has mermaid itself
 // read those of the tests.
 var (
-	pieForm  = regexp.MustCompile(`^pie showData\n    title [A-Za-z0-9 .,]+\n(    "[A-Za-z0-9 ._/+:,-]+" : [0-9]+(\.[0-9]{1,3})?\n){2,8}$`)
-	lineForm = regexp.MustCompile(`^xychart-beta\n    title "[a-z0-9 ,]+"\n    x-axis "[a-z ,]+" 1 --> [0-9]+\n    y-axis "[kMGT]?B" [0-9.]+ --> [0-9.]+\n    line \[[0-9., ]+\]\n$`)
+	pieForm  = regexp.MustCompile(`^%%\{init: \{"themeVariables": \{("pie[A-Za-z0-9]+": "#?[0-9a-f]+"(, )?)+\}\}\}%%\npie showData\n    title [kMGT]?B unpacked\n(    "[A-Za-z0-9 ._/+:,-]+" : [0-9]+(\.[0-9])?\n){2,8}$`)
+	lineForm = regexp.MustCompile(`^%%\{init: \{"themeVariables": \{"xyChart": \{"plotColorPalette": "#2f81f7"\}\}\}\}%%\nxychart-beta\n    title "[a-z0-9 ,]+"\n    x-axis "[a-z ,]+" (1 --> [0-9]+|\[[0-9, ]+\])\n    y-axis "[kMGT]?B" [0-9.]+ --> [0-9.]+\n    line \[[0-9., ]+\]\n$`)
 )
+
+// drawn is a chart without its colours.
+func drawn(chart string) string {
+	_, rest, _ := strings.Cut(chart, "%%\n")
+	return rest
+}
 
 func checkChart(t testing.TB, chart string) {
 	t.Helper()
@@ -54,15 +60,15 @@ func TestWhereTheBytesAre(t *testing.T) {
 	r := rich(t)
 	r.Images[0].Head = owned()
 	const want = `pie showData
-    title Where 291.7 MB unpacked are, in MB
-    "rest of the base image" : 94.481
-    "wasted" : 74.481
+    title MB unpacked
+    "rest of the base image" : 94.5
+    "wasted" : 74.5
     "dpkg packages" : 73
     "npm packages" : 31
     "application files" : 10.2
     "written by commands" : 8.4
 `
-	if got := charts(markdown(t, r, report.MarkdownOptions{Full: true})); len(got) != 1 || got[0] != want {
+	if got := charts(markdown(t, r, report.MarkdownOptions{Full: true})); len(got) != 1 || drawn(got[0]) != want {
 		t.Errorf("%q", got)
 	}
 	text := markdown(t, r, comment)
@@ -89,15 +95,15 @@ func TestPie(t *testing.T) {
 	}{
 		"nothing":   {nil, ""},
 		"one":       {[]footprint.Dir{{Path: "/app/a", Bytes: 5}, {Path: "/app/a/b", Bytes: 5}}, ""},
-		"bytes":     {[]footprint.Dir{{Path: "/app/a", Bytes: 5}, {Path: "/app/b", Bytes: 6}}, "11 B unpacked are, in B\n    \"/app/b\" : 6\n    \"/app/a\" : 5\n"},
-		"light":     {[]footprint.Dir{{Path: "/a/a", Bytes: 900_000}, {Path: "/b/b", Bytes: 90_000}, {Path: "/c/c", Bytes: 1_500}}, "991.5 kB unpacked are, in kB\n    \"/a/a\" : 900\n    \"/b/b\" : 90\n    \"other\" : 1.5\n"},
-		"lightest":  {[]footprint.Dir{{Path: "/a/a", Bytes: 900_000}, {Path: "/b/b", Bytes: 90_000}, {Path: "/c/c", Bytes: 500}}, "990.5 kB unpacked are, in kB\n    \"/a/a\" : 900\n    \"/b/b\" : 90\n"},
-		"terabytes": {[]footprint.Dir{{Path: "/a/a", Bytes: 1 << 50}, {Path: "/b/b", Bytes: 1 << 49}}, "1.7 PB unpacked are, in TB\n    \"/a/a\" : 1125.9\n    \"/b/b\" : 562.95\n"},
+		"bytes":     {[]footprint.Dir{{Path: "/app/a", Bytes: 5}, {Path: "/app/b", Bytes: 6}}, "B unpacked\n    \"/app/b\" : 6\n    \"/app/a\" : 5\n"},
+		"light":     {[]footprint.Dir{{Path: "/a/a", Bytes: 900_000}, {Path: "/b/b", Bytes: 90_000}, {Path: "/c/c", Bytes: 9_500}}, "kB unpacked\n    \"/a/a\" : 900\n    \"/b/b\" : 90\n    \"other\" : 9.5\n"},
+		"lightest":  {[]footprint.Dir{{Path: "/a/a", Bytes: 900_000}, {Path: "/b/b", Bytes: 90_000}, {Path: "/c/c", Bytes: 500}}, "kB unpacked\n    \"/a/a\" : 900\n    \"/b/b\" : 90\n"},
+		"terabytes": {[]footprint.Dir{{Path: "/a/a", Bytes: 1 << 50}, {Path: "/b/b", Bytes: 1 << 49}}, "TB unpacked\n    \"/a/a\" : 1125.9\n    \"/b/b\" : 562.9\n"},
 	} {
 		img.Dirs, img.Metrics.Wasted = c.dirs, 0
 		r := &report.Report{Kind: report.Inspect, Images: []report.Image{{Head: img}}}
 		got := strings.Join(charts(markdown(t, r, comment)), "")
-		if _, after, _ := strings.Cut(got, "Where "); after != c.want {
+		if _, after, _ := strings.Cut(got, "    title "); after != c.want {
 			t.Errorf("%s: %q", name, got)
 		}
 	}

@@ -38,11 +38,11 @@ for (const [i, {name, text}] of ${JSON.stringify(charts).replaceAll('<', '\\u003
     const {svg} = await mermaid.render('chart' + i, text);
     section.innerHTML = name + svg;
     const drawn = section.querySelector('svg').textContent;
-    for (const [, label] of text.matchAll(/"([^"]*)"/g)) {
+    for (const [, label] of text.replace(/^%%.*/, '').matchAll(/"([^"]*)"/g)) {
       if (!drawn.includes(label)) throw new Error(label + ' is not in the picture');
     }
     if (/Syntax error/.test(drawn)) throw new Error('syntax error');
-    result.push('drawn: ' + name + ' ' + text.split('\\n')[0]);
+    result.push('drawn: ' + name + ' ' + text.split('\\n')[1]);
   } catch (error) {
     result.push('FAILED: ' + name + ': ' + error.message + '\\n' + text);
   }

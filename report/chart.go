@@ -39,8 +39,13 @@ func pie(all []slice) string {
 		}
 	}
 	slices.SortStableFunc(kept, func(a, b slice) int { return cmp.Compare(b.bytes, a.bytes) })
-	rest := slice{label: "other"}
+	rest, folded := slice{}, 0
 	for len(kept) > 0 && (len(kept) > maxSlices || len(kept) == maxSlices && rest.bytes > 0 || kept[len(kept)-1].bytes < sum/50) {
+		if folded++; folded == 1 {
+			rest.label = kept[len(kept)-1].label
+		} else {
+			rest.label = "other"
+		}
 		rest.bytes += kept[len(kept)-1].bytes
 		kept = kept[:len(kept)-1]
 	}
@@ -55,7 +60,7 @@ func pie(all []slice) string {
 	// The title is as wide as the pie: a longer one is cut off.
 	fmt.Fprintf(&b, "```mermaid\n%s\npie showData\n    title %s unpacked\n", pieColors, unit)
 	for _, s := range kept {
-		fmt.Fprintf(&b, "    \"%s\" : %s\n", chartText(s.label), chartNumber(s.bytes, size, 1))
+		fmt.Fprintf(&b, "    \"%s\" : %s\n", cmp.Or(chartText(s.label), "_"), chartNumber(s.bytes, size, 1))
 	}
 	b.WriteString("```\n")
 	return b.String()
@@ -165,15 +170,18 @@ func (img *Image) whereSlices() []slice {
 // is little to learn from what /usr has.
 func directorySlices(head *footprint.Image) []slice {
 	var out []slice
-	at := map[string]int{}
+	at, above := map[string]int{}, map[string]bool{}
 	for _, d := range head.Dirs {
 		name := legible(d.Path)
 		parts := strings.SplitN(name, "/", 4)
-		switch {
-		case len(parts) > 3:
+		if len(parts) > 3 {
 			name = strings.Join(parts[:3], "/")
-		case len(parts) < 3:
-			name = "rest of " + name // what is not in one of the others
+		}
+		if len(parts) > 2 {
+			above["/"+parts[1]] = true
+		}
+		if name != "/" {
+			above["/"] = true
 		}
 		i, known := at[name]
 		if !known {
@@ -182,6 +190,11 @@ func directorySlices(head *footprint.Image) []slice {
 			out = append(out, slice{label: name})
 		}
 		out[i].bytes += d.Bytes
+	}
+	for i, s := range out {
+		if above[s.label] {
+			out[i].label = "rest of " + s.label
+		}
 	}
 	return out
 }

@@ -96,7 +96,8 @@ func TestPie(t *testing.T) {
 		"nothing":   {nil, ""},
 		"one":       {[]footprint.Dir{{Path: "/app/a", Bytes: 5}, {Path: "/app/a/b", Bytes: 5}}, ""},
 		"bytes":     {[]footprint.Dir{{Path: "/app/a", Bytes: 5}, {Path: "/app/b", Bytes: 6}}, "B unpacked\n    \"/app/b\" : 6\n    \"/app/a\" : 5\n"},
-		"light":     {[]footprint.Dir{{Path: "/a/a", Bytes: 900_000}, {Path: "/b/b", Bytes: 90_000}, {Path: "/c/c", Bytes: 9_500}}, "kB unpacked\n    \"/a/a\" : 900\n    \"/b/b\" : 90\n    \"other\" : 9.5\n"},
+		"light":     {[]footprint.Dir{{Path: "/a/a", Bytes: 900_000}, {Path: "/b/b", Bytes: 90_000}, {Path: "/c/c", Bytes: 9_500}}, "kB unpacked\n    \"/a/a\" : 900\n    \"/b/b\" : 90\n    \"/c/c\" : 9.5\n"},
+		"two":       {[]footprint.Dir{{Path: "/a/a", Bytes: 900_000}, {Path: "/b/b", Bytes: 90_000}, {Path: "/c/c", Bytes: 9_500}, {Path: "/d/d", Bytes: 1000}}, "kB unpacked\n    \"/a/a\" : 900\n    \"/b/b\" : 90\n    \"other\" : 10.5\n"},
 		"lightest":  {[]footprint.Dir{{Path: "/a/a", Bytes: 900_000}, {Path: "/b/b", Bytes: 90_000}, {Path: "/c/c", Bytes: 500}}, "kB unpacked\n    \"/a/a\" : 900\n    \"/b/b\" : 90\n"},
 		"terabytes": {[]footprint.Dir{{Path: "/a/a", Bytes: 1 << 50}, {Path: "/b/b", Bytes: 1 << 49}}, "TB unpacked\n    \"/a/a\" : 1125.9\n    \"/b/b\" : 562.9\n"},
 	} {

@@ -349,6 +349,16 @@ func TestHTMLInABrowser(t *testing.T) {
 	b.is("another background", fmt.Sprintf(`getComputedStyle(document.body).backgroundColor !== %q`, before))
 	b.shot("dark", true)
 
+	// The table that says what the map shows, and what the pointer is on.
+	b.eval(`document.querySelector(".map details").open = true; document.querySelector(".canvas").scrollIntoView(); 0`)
+	b.click(".entries button", .5, .5)
+	b.is("the directory of that row", crumb+` === document.querySelectorAll(".crumbs button, .crumbs [aria-current]")[1].textContent`)
+	b.is("its entries", `document.querySelectorAll(".entries tbody tr").length > 1`)
+	b.eval(`document.querySelector(".canvas").scrollIntoView(); 0`)
+	b.mouse("mouseMoved", 700, 300, 0)
+	b.is("words at the pointer", `/% of what is shown/.test(document.querySelector(".tip:not([hidden])")?.textContent)`)
+	b.shot("entries", false)
+
 	// What changed, as areas.
 	b.click(`[data-view="change"]`, .5, .5)
 	b.is("the change in words", `/^[+\u2212]/.test(document.querySelector(".crumbs .sum").textContent)`)

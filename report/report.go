@@ -1,5 +1,6 @@
 // Package report turns one [Report] value into text: for a terminal, for a
-// pull-request comment and a job summary (markdown), and for machines (JSON).
+// pull-request comment and a job summary (markdown), for a browser (HTML), and for
+// machines (JSON).
 //
 // It measures nothing and judges nothing; it reads no clock and no
 // environment. The same value always gives the same bytes. Every name that

@@ -149,16 +149,8 @@
         left.pop();
       }
     }
-    // What fills most of a directory gives it its colour where it is too small to
-    // look into.
-    const heaviest = new Float64Array(n);
     for (let i = n - 1; i > 0; i--) {
       const up = tree.parent[i];
-      if (!tree.isDir[i]) heaviest[i] = tree.area[i];
-      if (heaviest[i] >= heaviest[up]) {
-        heaviest[up] = heaviest[i];
-        for (const k in leaves) if (tree[k]) tree[k][up] = tree[k][i];
-      }
       tree.area[up] += tree.area[i];
       tree.size[up] += tree.size[i];
       if (tree.old) tree.old[up] += tree.old[i];
@@ -312,7 +304,23 @@
     const top = new Int32Array(tree.n);
     tops.forEach((c, k) => top.fill(k, c, tree.end[c]));
     out.push({ name: "directory", of: (i) => top[i], groups: tops.map((c, k) => ({ name: "/" + (tree.names[c] || "(files)"), bytes: comparing ? tree.size[c] - tree.old[c] : tree.size[c], color: palette[k % palette.length] })) });
+    for (const m of out) m.foremost = new Map();
     return out;
+  }
+
+  // The group that fills most of a node, and its part of the node. A directory that
+  // is too small to look into has its colour.
+  function foremost(tree, mode, node) {
+    if (!tree.isDir[node]) return { group: mode.of(node), part: 1 };
+    let known = mode.foremost.get(node);
+    if (!known) {
+      const sums = new Float64Array(mode.groups.length);
+      for (let i = node; i < tree.end[node]; i++) if (!tree.isDir[i]) sums[mode.of(i)] += tree.area[i];
+      const group = sums.indexOf(Math.max(...sums));
+      known = { group, part: sums[group] / tree.area[node] };
+      mode.foremost.set(node, known);
+    }
+    return known;
   }
 
   // ---- the map -----------------------------------------------------------
@@ -408,21 +416,22 @@
       const list = children(tree, at), most = 100;
       entryNote.textContent = list.length > most ? "The largest " + most + " of " + plural(list.length, "entry").replace("entrys", "entries") + "." : "";
       entryRows.replaceChildren(...list.slice(0, most).map((i) => make("tr", {},
-        make("td", { class: "path" }, tree.isDir[i] ? make("button", { type: "button", onclick: () => zoomTo(i) }, nameOf(i) + "/") : nameOf(i)),
+        make("td", { class: "path" }, tree.isDir[i] ? make("button", { type: "button", onclick: () => { zoomTo(i); (entryRows.querySelector("button") || section.querySelector("summary")).focus({ preventScroll: true }); } }, nameOf(i) + "/") : nameOf(i)),
         make("td", { class: "num" }, sizeOf(i)), make("td", { class: "num" }, percent(tree.area[i], tree.area[at])),
         make("td", { class: "num" }, count(tree.files[i])), make("td", {}, describe(i).join(" \u00b7 ")))));
     }
 
     // What is known of a node beside its size.
     function describe(i) {
-      const out = [], dir = tree.isDir[i] ? "mostly " : "";
-      if (tree.owner && data.owners) {
-        const o = tree.owner[i];
-        const group = o > 0 ? data.owners[data.groups[o - 1] ?? 0] : data.owners[data.owner_groups[-o]];
-        if (o > 0) out.push(dir + data.packages[o - 1] + " (" + group.name.replace(/ packages$/, "") + ")"); else if (group) out.push(dir + group.name);
+      const out = [];
+      for (const m of tree.modes) {
+        if (m.name === "directory" || (m.name === "change" && comparing())) continue;
+        const { group, part } = foremost(tree, m, i), g = m.groups[group];
+        if (!g) continue;
+        const owner = m.name === "owner" && !tree.isDir[i] ? tree.owner[i] : 0;
+        const words = owner > 0 ? data.packages[owner - 1] + " (" + g.name.replace(/ packages$/, "") + ")" : m.name === "layer" && g.kind ? "layer " + g.name : g.name;
+        if (m.name !== "change" || g.name !== "same") out.push((part < .9995 ? percent(part, 1) + " " : "") + words);
       }
-      if (tree.layer && data.layers && data.layers[tree.layer[i]]) out.push(dir + "layer " + data.layers[tree.layer[i]].name);
-      if (tree.change && data.kinds && !tree.isDir[i] && tree.change[i] > 0) out.push(data.kinds[tree.change[i]].name);
       if (comparing()) out.push(bytes(tree.old[i]) + " \u2192 " + bytes(tree.size[i]));
       return out;
     }
@@ -487,7 +496,7 @@
           }
           continue;
         }
-        const group = mode.of(node);
+        const { group } = foremost(tree, mode, node);
         // Of what is drawn as one block, the part that was found has the colour.
         const whole = cell.rest ? cell.rest.area : tree.area[node];
         const part = hits ? (cell.rest ? sumOf(cell.rest) : hits[node]) / whole : 1;
@@ -536,6 +545,7 @@
       chosen = choose >= 0 ? choose : children(tree, at)[0] ?? -1;
       hover.hidden = true;
       tip.hidden = true;
+      status.textContent = crumbs.childElementCount ? "now showing " + pathOf(tree, at) : "";
       draw();
       drawCrumbs();
       entries();

@@ -4,7 +4,6 @@ import (
 	"path"
 	"regexp"
 	"slices"
-	"strings"
 )
 
 // Surface is what an intruder would find to work with in the final filesystem.
@@ -61,7 +60,7 @@ var (
 	crossPrefix   = regexp.MustCompile(`^[a-z0-9_]+-(?:[a-z0-9]+-)?linux-(?:gnu|musl)[a-z]*-`)
 	versionSuffix = regexp.MustCompile(`-?[0-9][0-9.]*$`)
 
-	shells          = strings.Fields("ash bash csh dash fish ksh mksh sh tcsh zsh")
-	packageManagers = strings.Fields("apk apt apt-get bundle bundler cargo composer conda corepack dnf dpkg gem mamba microdnf npm npx opkg pacman pip pipx pnpm poetry rpm uv yarn yum zypper")
-	compilers       = strings.Fields("c++ cc clang clang++ g++ gcc gfortran ghc go javac rustc tcc")
+	shells          = []string{"ash", "bash", "csh", "dash", "fish", "ksh", "mksh", "sh", "tcsh", "zsh"}
+	packageManagers = []string{"apk", "apt", "apt-get", "bundle", "bundler", "cargo", "composer", "conda", "corepack", "dnf", "dpkg", "gem", "mamba", "microdnf", "npm", "npx", "opkg", "pacman", "pip", "pipx", "pnpm", "poetry", "rpm", "uv", "yarn", "yum", "zypper"}
+	compilers       = []string{"c++", "cc", "clang", "clang++", "g++", "gcc", "gfortran", "ghc", "go", "javac", "rustc", "tcc"}
 )

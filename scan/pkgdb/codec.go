@@ -113,7 +113,8 @@ func (w *factWriter) pkg(p *Package) {
 	w.texts(p.Provides)
 }
 
-// DecodeFacts reads what [Facts.Append] wrote of bounded facts.
+// DecodeFacts reads what [Facts.Append] wrote of bounded facts. Anything else is
+// an error: ErrFacts.
 func DecodeFacts(b []byte) (Facts, error) {
 	r := factReader{b: b, room: MaxFacts + 1<<10}
 	f := Facts{Debug: r.bytes(), Symbols: r.bytes(), Skipped: r.text()}

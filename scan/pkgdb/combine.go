@@ -68,6 +68,10 @@ type combined struct {
 	exists             bool
 	asked              Asked
 	requires, provides []string
+	// wished and wishedDev are set where a project asks for it, to run and for
+	// development. The latter does not make it one for development only: what
+	// runs may need it too.
+	wished, wishedDev bool
 }
 
 type combiner struct {
@@ -87,7 +91,12 @@ func (c *combiner) add(path string, p *Package) {
 	}
 	m := &c.all[i]
 	m.out.Version = cmp.Or(m.out.Version, p.Version)
-	m.out.Dev = m.out.Dev || p.Dev
+	if asks := p.Asked == ByName && !p.Installed; asks && p.Dev {
+		m.wishedDev = true
+	} else {
+		m.out.Dev = m.out.Dev || p.Dev
+		m.wished = m.wished || asks
+	}
 	m.out.Trees = append(m.out.Trees, p.Trees...)
 	m.requires = append(m.requires, p.Requires...)
 	m.provides = append(m.provides, p.Provides...)
@@ -218,7 +227,7 @@ func (g *graph) through() {
 func (g *graph) development() {
 	var dev, live []int
 	for _, i := range g.asked {
-		if g.members[i].out.Dev {
+		if m := g.members[i]; m.out.Dev || m.wishedDev && !m.wished {
 			dev = append(dev, i)
 		} else {
 			live = append(live, i)

@@ -23,7 +23,7 @@ func rpmReaders() []reader {
 			wants: func(f File, _ []byte) bool {
 				return f.Size > 0 && inRpmDirectory(f.Path, "rpmdb.sqlite-wal")
 			},
-			max:     1 << 20,
+			max:   1 << 20,
 			parts: headOnly,
 			read: func(File, Content) (Facts, error) {
 				return Facts{Skipped: "changes that did not get from it into the database"}, nil

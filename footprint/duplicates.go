@@ -14,7 +14,7 @@ type Duplicate struct {
 	Files  int `json:"files"`
 	Copies int `json:"copies"`
 	// Paths are some of the copies, in path order; Layers are the layers that
-	// hold each of them, or most of it.
+	// brought each of them, or most of it: not one that only wrote it again.
 	Paths  []string `json:"paths"`
 	Layers []int    `json:"layers"`
 }

@@ -16,7 +16,8 @@ type Package struct {
 	Files int `json:"files"`
 	// Strippable is how much of its files debug sections and symbol tables are.
 	Strippable Bytes `json:"strippable,omitempty"`
-	// Layer is the index of the layer that brought most of it.
+	// Layer is the index of the layer that brought most of it: not one that only
+	// wrote it again, as chown does.
 	Layer int `json:"layer"`
 	// Path is the directory or file that holds its heaviest copy, "" for a
 	// package of the system.
@@ -37,7 +38,7 @@ const (
 	// Unowned is a file that a command left behind and no package claims.
 	Unowned Owner = 0
 	// OfApplication is a file that no package claims and that COPY or ADD
-	// brought above the base.
+	// brought above the base, whatever chowned it later.
 	OfApplication Owner = -1
 	// OfBase is a file that no package claims and that FROM brought.
 	OfBase Owner = -2

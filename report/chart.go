@@ -155,7 +155,7 @@ func (img *Image) whereSlices() []slice {
 		if !known {
 			i = len(out)
 			at[p.Ecosystem] = i
-			out = append(out, slice{label: p.Ecosystem + " packages"})
+			out = append(out, slice{label: packagesOf(p.Ecosystem)})
 		}
 		out[i].bytes += p.Bytes
 	}

@@ -27,6 +27,17 @@ func tool(ecosystem string, q quote) string {
 	return q(ecosystem)
 }
 
+// packagesOf is what all packages of an ecosystem are together.
+func packagesOf(ecosystem string) string {
+	switch ecosystem {
+	case "golang":
+		return "Go modules"
+	case "cargo":
+		return "Rust crates"
+	}
+	return tool(ecosystem, plainName) + " packages"
+}
+
 // ofSystem tells whether the versions of an ecosystem are chosen by who made the
 // distribution: they say little to who added a package.
 func ofSystem(ecosystem string) bool {

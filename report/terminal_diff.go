@@ -76,7 +76,7 @@ type share struct {
 func (img *Image) partList(q quote) []share {
 	p := img.Delta.Parts
 	base := hasFiles(img.Base.Base) && hasFiles(img.Head.Base) || p.Base != 0
-	packages := img.Head.Packages != nil && img.Base.Packages != nil || len(img.Delta.Packages) > 0 || p.Packages != 0
+	packages := len(img.Delta.Packages) > 0 || p.Packages != 0
 	var out []share
 	above := " above the base"
 	if base {

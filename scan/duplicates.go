@@ -157,7 +157,7 @@ func (d *duplicateFinder) sum(dir int32) dirSum {
 				out.twice = false
 			}
 			if in.size > out.heaviest {
-				out.heaviest, out.layer = in.size, in.layer
+				out.heaviest, out.layer = in.size, in.made
 			}
 		case footprint.Symlink:
 			link := d.links[nd.link]
@@ -220,7 +220,7 @@ func (d *duplicateFinder) public(g duplicateGroup) footprint.Duplicate {
 		if g.dir {
 			layer = int(d.sums[n].layer)
 		} else {
-			layer = int(d.inodes[d.nodes[n].inode].layer)
+			layer = int(d.inodes[d.nodes[n].inode].made)
 		}
 		all = append(all, copied{d.path(n), layer})
 	}

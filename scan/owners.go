@@ -29,6 +29,12 @@ func (t *tree) inventory(out *footprint.Image, base int, baseKnown bool) {
 	o.claimPortions()
 	o.dropDescribed()
 	o.weigh()
+	// Where a package owns the file it is known whose bytes these are.
+	out.Skipped = slices.DeleteFunc(out.Skipped, func(s footprint.Skipped) bool {
+		_, owned := t.owners[t.file(s.Path)].Package()
+		return owned
+	})
+	out.Skipped = out.Skipped[:min(len(out.Skipped), footprint.MaxSkipped)]
 	out.Packages = o.packages()
 	out.Rest = o.rest()
 }
@@ -51,7 +57,10 @@ type claimed struct {
 	// linked is set where a file that is its own has the package in it.
 	linked bool
 	files  int
-	bytes  layerBytes
+	// bytes are by the layer that brought them, own is the part of them that is
+	// in layers above the base: all of it where the base is not known.
+	bytes layerBytes
+	own   footprint.Bytes
 	// strip is what strip would remove of its files.
 	strip footprint.Bytes
 }
@@ -110,7 +119,6 @@ func (o *ownership) findings(out *footprint.Image) []pkgdb.Found {
 		}
 	}
 	slices.SortFunc(out.Skipped, func(a, b footprint.Skipped) int { return cmp.Compare(a.Path, b.Path) })
-	out.Skipped = out.Skipped[:min(len(out.Skipped), footprint.MaxSkipped)]
 	return found
 }
 
@@ -250,7 +258,7 @@ func (o *ownership) claimPortions() {
 					bytes := min(portion.Bytes, footprint.Bytes(in.size)-o.inside[inode])
 					o.inside[inode] += bytes
 					o.claimed[i].linked = true
-					o.claimed[i].bytes.add(in.layer, bytes)
+					o.count(i, in, bytes)
 				}
 			}
 		}
@@ -296,9 +304,18 @@ func (o *ownership) weigh() {
 		}
 		c := &o.claimed[index]
 		c.files++
-		c.bytes.add(in.layer, footprint.Bytes(in.size)-o.inside[nd.inode])
+		o.count(index, in, footprint.Bytes(in.size)-o.inside[nd.inode])
 		s := o.strips[nd.inode]
 		c.strip += s.debug + s.symbols
+	}
+}
+
+// count adds bytes of a file to what a package has.
+func (o *ownership) count(index int, in *inode, bytes footprint.Bytes) {
+	c := &o.claimed[index]
+	c.bytes.add(in.made, bytes)
+	if int(in.layer) >= o.base {
+		c.own += bytes
 	}
 }
 
@@ -332,10 +349,8 @@ func (o *ownership) packages() []footprint.Package {
 		for _, l := range c.bytes {
 			bytes += l.bytes
 			s.layers.add(l.layer, l.bytes)
-			if int(l.layer) >= o.base {
-				s.Own += l.bytes
-			}
 		}
+		s.Own += c.own
 		s.Bytes += bytes
 		s.Files += c.files
 		s.Strippable += c.strip
@@ -395,7 +410,7 @@ func (o *ownership) rest() *footprint.Rest {
 		case int(in.layer) < o.base:
 			o.owners[i] = footprint.OfBase
 			out.Base += size
-		case copied[in.layer] && (o.base >= 0 || in.layer > 0):
+		case copied[in.made] && (o.base >= 0 || in.made > 0) && int(in.made) >= o.base:
 			o.owners[i] = footprint.OfApplication
 			out.Application += size
 		default:

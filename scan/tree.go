@@ -58,11 +58,14 @@ type node struct {
 
 // inode is the payload of one regular file in one layer.
 type inode struct {
-	size   int64
-	hash   uint64
-	links  int32 // live names
-	node   int32 // a name it has or had; 0 if it never had one
-	layer  uint16
+	size  int64
+	hash  uint64
+	links int32 // live names
+	node  int32 // a name it has or had; 0 if it never had one
+	layer uint16
+	// made is the layer that brought the content: another one than layer where
+	// that only wrote it again, as chown does.
+	made   uint16
 	goneBy uint16
 	fate   fate
 }
@@ -318,7 +321,9 @@ func (a *applier) put(n int32, kind footprint.Kind, f fate) {
 func (a *applier) putFile(n int32, e entry) {
 	nd := &a.nodes[n]
 	f := replaced
+	made := a.layer
 	if before := nd.inode; before != 0 && a.sameContent(before, e) {
+		made = a.inodes[before].made
 		if nd.kind == footprint.Regular {
 			f = rewritten
 		}
@@ -329,6 +334,7 @@ func (a *applier) putFile(n int32, e entry) {
 	}
 	a.put(n, footprint.Regular, f)
 	inode := a.newInode(e, n, 1)
+	a.inodes[inode].made = made
 	a.nodes[n].inode = inode
 	for len(a.facts) > 0 && a.facts[0].record <= e.record {
 		if a.facts[0].record == e.record {
@@ -355,7 +361,7 @@ func (a *applier) sameContent(before int32, e entry) bool {
 }
 
 func (a *applier) newInode(e entry, n int32, links int32) int32 {
-	a.inodes = append(a.inodes, inode{size: e.size, hash: e.hash, links: links, node: n, layer: a.layer})
+	a.inodes = append(a.inodes, inode{size: e.size, hash: e.hash, links: links, node: n, layer: a.layer, made: a.layer})
 	return int32(len(a.inodes) - 1)
 }
 

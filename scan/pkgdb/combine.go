@@ -60,7 +60,13 @@ func Combine(found []Found) []Installed {
 
 type packageKey struct{ ecosystem, root, name, instance string }
 
-func keyOf(p *Package) packageKey { return packageKey{p.Ecosystem, p.Root, p.Name, p.Instance} }
+func keyOf(p *Package) packageKey {
+	key := packageKey{p.Ecosystem, p.Root, p.Name, p.Instance}
+	if p.Ecosystem == Java {
+		key.instance = p.Version // one archive may hold two versions of a library
+	}
+	return key
+}
 
 // combined is a package while its facts come in.
 type combined struct {

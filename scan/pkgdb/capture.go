@@ -23,7 +23,7 @@ type span struct{ from, to int64 }
 
 // Collector offers the files of a layer to the readers, one after the other. It
 // owns one buffer, which it reuses: as large as the largest file that a reader
-// wanted, and while that grows, twice as large.
+// wanted, and a quarter more while it grows.
 type Collector struct {
 	readers []reader
 
@@ -81,11 +81,11 @@ func (c *Collector) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// keep appends to the buffer. It grows as content arrives: a size is only
-// claimed.
+// keep appends to the buffer. It grows as content arrives, to four times of what
+// has come at most: a size is only claimed.
 func (c *Collector) keep(p []byte) {
 	if need := len(c.buffer) + len(p); need > cap(c.buffer) {
-		size := max(1<<20, 2*cap(c.buffer))
+		size := max(1<<20, 4*cap(c.buffer))
 		if c.file.Size >= int64(need) {
 			size = int(min(int64(size), max(c.file.Size, 64<<10)))
 		}

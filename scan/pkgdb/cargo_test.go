@@ -3,6 +3,8 @@ package pkgdb
 import (
 	"bytes"
 	"compress/zlib"
+	"debug/elf"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -114,8 +116,7 @@ func TestMalformedCrates(t *testing.T) {
 		{"too many", compress(t, `{"packages":[{}`+strings.Repeat(",{}", maxRustCrates)+"]}"), "more than 20000 crates"},
 		{"wild indexes", compress(t, `{"packages":[{"name":"a","dependencies":[-1,7,0]}]}`), ""},
 	} {
-		b := bytes.Replace(smallELF(len(tt.section), 0), []byte(".debug_info\x00"), []byte(".dep-v0\x00\x00\x00\x00\x00"), 1)
-		copy(b[64+4*64:], tt.section)
+		b := makeELF(binary.LittleEndian, testSection{name: rustDepsSection, kind: elf.SHT_PROGBITS, content: tt.section})
 		facts := factsOf(t, "prog", b)
 		if facts.Skipped != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, facts.Skipped, tt.want)

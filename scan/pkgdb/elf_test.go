@@ -2,6 +2,8 @@ package pkgdb
 
 import (
 	"bytes"
+	"debug/elf"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"os/exec"
@@ -216,40 +218,61 @@ func TestMalformedELF(t *testing.T) {
 	}
 }
 
-// smallELF is a file of 64 bit with two sections, .debug_info and .symtab.
-func smallELF(debug, symbols int) []byte {
-	const names = "\x00.debug_info\x00.symtab\x00.shstrtab\x00"
-	b := make([]byte, 64+4*64, 64+4*64+debug+symbols+len(names))
+// testSection is a section of [makeELF].
+type testSection struct {
+	name    string
+	kind    elf.SectionType
+	flags   elf.SectionFlag
+	addr    uint64
+	content []byte
+}
+
+// makeELF is a file of 64 bit that has these sections, then their names.
+func makeELF(order binary.ByteOrder, sections ...testSection) []byte {
+	names := []byte{0}
+	sections = append([]testSection{{}}, append(sections, testSection{name: ".shstrtab", kind: elf.SHT_STRTAB})...)
+	b := make([]byte, 64+64*len(sections))
 	copy(b, "\x7fELF\x02\x01\x01")
-	le := func(at, n, v int) {
-		for i := range n {
-			b[at+i] = byte(v >> (8 * i))
+	if order == binary.BigEndian {
+		b[5] = 2
+	}
+	order.PutUint16(b[16:], uint16(elf.ET_DYN))
+	order.PutUint64(b[40:], 64)
+	order.PutUint16(b[58:], 64)
+	order.PutUint16(b[60:], uint16(len(sections)))
+	order.PutUint16(b[62:], uint16(len(sections)-1))
+	for i, s := range sections {
+		h := b[64+64*i:][:64]
+		order.PutUint32(h, uint32(len(names)))
+		names = append(names, s.name+"\x00"...)
+		if i == len(sections)-1 {
+			s.content = names
 		}
+		order.PutUint32(h[4:], uint32(s.kind))
+		order.PutUint64(h[8:], uint64(s.flags))
+		order.PutUint64(h[16:], s.addr)
+		order.PutUint64(h[24:], uint64(len(b)))
+		order.PutUint64(h[32:], uint64(len(s.content)))
+		b = append(b, s.content...)
 	}
-	le(16, 2, 3)
-	le(40, 8, 64)
-	le(58, 2, 64)
-	le(60, 2, 4)
-	le(62, 2, 3)
-	at := len(b)
-	for i, s := range []struct{ name, kind, size int }{{}, {1, 1, debug}, {13, 2, symbols}, {21, 3, len(names)}} {
-		h := 64 + i*64
-		le(h, 4, s.name)
-		le(h+4, 4, s.kind)
-		le(h+24, 8, at)
-		le(h+32, 8, s.size)
-		at += s.size
-	}
-	b = append(b, make([]byte, debug+symbols)...)
-	return append(b, names...)
+	return b
+}
+
+func smallELF(debug, symbols int) []byte {
+	return makeELF(binary.LittleEndian,
+		testSection{name: ".debug_info", kind: elf.SHT_PROGBITS, content: make([]byte, debug)},
+		testSection{name: ".symtab", kind: elf.SHT_SYMTAB, content: make([]byte, symbols)})
 }
 
 func FuzzELF(f *testing.F) {
 	f.Add(smallELF(100, 200))
 	f.Add(smallELF(0, 0)[:100])
-	for _, c := range []string{goInfoSection, rustDepsSection, ".gopclntab"} {
-		f.Add(bytes.Replace(smallELF(300, 300), []byte(".debug_info"), append([]byte(c), 0)[:min(len(c)+1, 11)], 1))
+	for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
+		for _, magic := range goTableMagics {
+			f.Add(makeELF(order, goSections(order, magic)...))
+		}
 	}
+	f.Add(makeELF(binary.LittleEndian, testSection{name: rustDepsSection, kind: elf.SHT_PROGBITS, content: compress(f, crates)}))
 	collector := &Collector{readers: elfReaders()}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		facts, _ := collect(collector, File{Path: "bin/x", Size: int64(len(b))}, b, 1<<20)

@@ -49,8 +49,8 @@ func readGolang(f File, e *elfFile) (Facts, error) {
 	for _, dep := range info.Deps {
 		name, version := dep.Path, dep.Version
 		if r := dep.Replace; r != nil {
-			version = r.Version
-			if r.Version != "" { // else a directory
+			version = released(r.Version)
+			if version != "" { // else it is a directory
 				name = r.Path
 			}
 		}

@@ -2,6 +2,10 @@ package pkgdb
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"debug/elf"
+	"encoding/binary"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -123,4 +127,165 @@ func TestGoProgramAgainstTheToolsOfGo(t *testing.T) {
 			}
 		})
 	}
+}
+
+const goModuleList = "path\texample.com/cmd/app\nmod\texample.com/app\tv1.2.3\th1:x=\n" +
+	"dep\tgopkg.in/yaml.v3\tv3.0.1\th1:x=\ndep\tgithub.com/a/b\tv1.0.0\n=>\tgithub.com/fork/b\tv1.0.1\th1:x=\n" +
+	"dep\tgithub.com/a/b/v2\tv2.0.0\n=>\t./b\t(devel)\t\n"
+
+// goSections are those of a Go program of which the table has that magic:
+// functions of 16, 32, 48 … bytes.
+func goSections(order binary.ByteOrder, magic uint32, functions ...string) []testSection {
+	word := func(b []byte, v int) []byte { return append(b, order64(order, v)...) }
+	half := func(b []byte, v int) []byte {
+		return append(b, order64(order, v)[map[bool]int{true: 4}[order == binary.BigEndian]:][:4]...)
+	}
+
+	var info []byte
+	modules := strings.Repeat("<", 16) + goModuleList + strings.Repeat(">", 16)
+	const addr = 0x1000
+	if magic == goTableMagics[2] { // as before Go 1.18, two pointers to strings
+		info = append(info, "\xff Go buildinf:\x08\x00"...)
+		info = word(word(info, addr+32), addr+48)
+		info = word(word(info, addr+64), len("go1.17"))
+		info = word(word(info, addr+70), len(modules))
+		info = append(info, "go1.17"+modules...)
+	} else {
+		info = append(info, "\xff Go buildinf:\x08\x02"...)
+		info = append(info, make([]byte, 16)...)
+		for _, s := range []string{"go1.25.1", modules} {
+			info = append(binary.AppendUvarint(info, uint64(len(s))), s...)
+		}
+	}
+
+	var names, funcs, records []byte
+	entry, field := 0x400, 4
+	put := half
+	if magic == goTableMagics[2] {
+		put, field = word, 8
+	}
+	start := (2*len(functions) + 1) * field
+	for i, f := range functions {
+		funcs = put(put(funcs, entry), start+len(records))
+		records = half(put(records, entry), len(names))
+		names = append(names, f+"\x00"...)
+		entry += 16 * (i + 1)
+	}
+	funcs = append(put(funcs, entry), records...)
+	table := half(nil, int(magic))
+	table = word(append(table, 0, 0, 1, 8), len(functions))
+	table = word(table, 0)
+	at := 8 + 8*8
+	if magic != goTableMagics[2] {
+		table = word(table, 0)
+	} else {
+		at -= 8
+	}
+	table = word(table, at)
+	for range 4 {
+		table = word(table, at+len(names))
+	}
+	table = append(append(table, names...), funcs...)
+	return []testSection{
+		{goInfoSection, elf.SHT_PROGBITS, elf.SHF_ALLOC | elf.SHF_WRITE, addr, info},
+		{".gopclntab", elf.SHT_PROGBITS, elf.SHF_ALLOC, 0x8000, table},
+		{".text", elf.SHT_PROGBITS, elf.SHF_ALLOC | elf.SHF_EXECINSTR, 0x400, make([]byte, 4096)},
+	}
+}
+
+func order64(order binary.ByteOrder, v int) []byte {
+	b := make([]byte, 8)
+	order.PutUint64(b, uint64(v))
+	return b
+}
+
+// Every layout of the table, and of the build information, in both byte orders,
+// in a section of its own and in a larger one.
+func TestLayoutsOfGo(t *testing.T) {
+	t.Parallel()
+	functions := []string{
+		"main.main", "runtime.main", "gopkg.in/yaml%2ev3.(*parser).peek", "github.com/a/b.F[...]", "github.com/a/b/v2/in.F.func1",
+		"type:.eq.github.com/a/b.T", "example.com/app/in.F", "github.com/unknown/c.F", "_rt0_amd64_linux", "type..eq.[2]string",
+		"go.(*struct { a/b.T }).Lock", "slices.SortFunc[go.shape.[]github.com/a/b.T,go.shape.string]", "struct { sync.Mutex }.Lock",
+	}
+	for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
+		for _, magic := range goTableMagics {
+			for _, within := range []bool{false, true} {
+				sections := goSections(order, magic, functions...)
+				if within {
+					sections[1].name = ".data.rel.ro"
+					sections[1].content = append(order64(order, int(magic)<<32|int(magic)), sections[1].content...)
+				}
+				content := makeELF(order, sections...)
+				version := map[bool]string{true: "1.17", false: "1.25.1"}[magic == goTableMagics[2]]
+				want := []string{
+					"main example.com/app v1.2.3 0", fmt.Sprintf("stdlib %s %d", version, 16*(2+9+12)),
+					fmt.Sprintf("gopkg.in/yaml.v3 v3.0.1 %d", 16*3), fmt.Sprintf("github.com/fork/b v1.0.1 %d", 16*4),
+					fmt.Sprintf("github.com/a/b/v2  %d", 16*5),
+				}
+				facts := factsOf(t, "app", content)
+				if diff := gocmp.Diff(want, saidOf(facts)); diff != "" || facts.Skipped != "" {
+					t.Errorf("%v, magic %x, within %v: %s (-want, +got):\n%s", order, magic, within, facts.Skipped, diff)
+				}
+			}
+		}
+	}
+}
+
+func TestMalformedGoProgram(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		damage func(info, table []byte)
+		want   string
+	}{
+		{"good", func([]byte, []byte) {}, "stdlib 1.25.1 16"},
+		{"no version", func(info, _ []byte) { info[32] = 0 }, "malformed Go build information"},
+		{"a version that is too long", func(info, _ []byte) { copy(info[32:], "\xff\xff\x7f") }, "malformed Go build information"},
+		{"strings elsewhere", func(info, _ []byte) { info[15] = 0; info[18] = 9 }, "malformed Go build information"},
+		{"no modules", func(info, _ []byte) { info[len(info)-17] = 'x' }, "main app  0"},
+		{"other magic", func(_, table []byte) { table[0] = 0 }, "stdlib 1.25.1 0"},
+		{"too many functions", func(_, table []byte) { table[9] = 255 }, "stdlib 1.25.1 0"},
+		{"a function that is too long", func(_, table []byte) { table[len(table)-10] = 1 }, "malformed table of Go functions"},
+	} {
+		sections := goSections(binary.LittleEndian, goTableMagics[0], "runtime.main")
+		tt.damage(sections[0].content, sections[1].content)
+		content := makeELF(binary.LittleEndian, sections...)
+		facts := factsOf(t, "app", content)
+		checkFacts(t, facts, len(content))
+		said := append(saidOf(facts), facts.Skipped)
+		if !slices.Contains(said, tt.want) {
+			t.Errorf("%s: %q, want %q", tt.name, said, tt.want)
+		}
+	}
+}
+
+// Looking into a program has to be clearly cheaper than hashing it, which the
+// scan does anyway.
+func BenchmarkGoProgram(b *testing.B) {
+	content := read(b, buildGo(b, []string{"CGO_ENABLED=0"}, "../.."))
+	f := File{Path: "bin/program", Size: int64(len(content))}
+	b.Run("sha256", func(b *testing.B) {
+		b.SetBytes(f.Size)
+		for b.Loop() {
+			sha256.Sum256(content)
+		}
+	})
+	b.Run("read", func(b *testing.B) {
+		b.SetBytes(f.Size)
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := readELF(f, Content{Size: f.Size, Whole: content}); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("collect and read", func(b *testing.B) {
+		b.SetBytes(f.Size)
+		b.ReportAllocs()
+		c := NewCollector()
+		for b.Loop() {
+			collect(c, f, content, 32<<10)
+		}
+	})
 }

@@ -23,9 +23,9 @@ const (
 	maxGoFuncs = 2_000_000
 )
 
-// readGolang says which modules a program is made of, and how many bytes of
-// machine code each of them is. Data, types and tables have no such owner: they
-// stay with the program.
+// readGolang says which modules a program is made of, and how many bytes each of
+// them is: the machine code, and the tables that tell lines and live pointers of
+// it. Data and types have no such owner: they stay with the program.
 func readGolang(f File, e *elfFile) (Facts, error) {
 	version, text, err := goBuildInfo(e)
 	if err != nil {
@@ -77,10 +77,20 @@ func readGolang(f File, e *elfFile) (Facts, error) {
 	}
 	inside := make([]footprint.Bytes, len(pkgs))
 	var sum footprint.Bytes
-	for name, size := range table.functions() {
-		n := footprint.Bytes(size)
-		inside[of.module(name)] += n
-		sum += n
+	// A line table that several functions have stands with the first.
+	lines, linesOf := uint32(0), 0
+	add := func(module int, n uint32) {
+		inside[module] += footprint.Bytes(n)
+		sum += footprint.Bytes(n)
+	}
+	for fn := range table.functions() {
+		module := of.module(fn.name)
+		add(module, fn.size)
+		add(module, fn.record)
+		if fn.lines > lines {
+			add(linesOf, fn.lines-lines)
+			lines, linesOf = fn.lines, module
+		}
 	}
 	if sum > footprint.Bytes(e.Size) {
 		facts.Skipped = "malformed table of Go functions"
@@ -258,8 +268,23 @@ type goTable struct {
 	n     int
 	// field is the size of each of both in bytes.
 	field int
-	// name is where in a record the offset of the name is.
-	name int
+	// linesSize is that of all line tables.
+	linesSize uint64
+	// name is where in a record the offset of the name is, lines where those of
+	// its line tables begin: three, how many others there are, and after a few
+	// bytes more, at others, these.
+	name, lines, others int
+}
+
+// goFunction is one function of a program.
+type goFunction struct {
+	name []byte
+	// size is that of its machine code up to the next function, record that of
+	// its record up to the next one, in bytes.
+	size, record uint32
+	// lines is the first of its line tables that no function before it has; 0 if
+	// it has none.
+	lines uint32
 }
 
 // findGoTable looks for the table by its section, and where the linker of the
@@ -313,41 +338,82 @@ func parseGoTable(b []byte, w words) (goTable, bool) {
 	}
 	word := func(i int) uint64 { return w.word(b[8+i*w.size:]) }
 	t := goTable{words: w, field: 4, name: 4}
-	names, cus, funcs := word(3), word(4), word(7)
+	others := 36
+	names, cus, lines, funcs := word(3), word(4), word(6), word(7)
 	switch w.Uint32(b) {
-	case goTableMagics[0], goTableMagics[1]:
+	case goTableMagics[0]:
+		others = 40
+	case goTableMagics[1]:
 	case goTableMagics[2]:
-		names, cus, funcs = word(2), word(3), word(6)
+		names, cus, lines, funcs = word(2), word(3), word(5), word(6)
 		t.field, t.name = w.size, w.size
 	default:
 		return goTable{}, false
 	}
 	n := word(0)
-	if names > cus || cus > funcs || funcs > uint64(len(b)) || n == 0 || n > maxGoFuncs {
+	if names > cus || cus > lines || lines > funcs || funcs > uint64(len(b)) || n == 0 || n > maxGoFuncs {
 		return goTable{}, false
 	}
+	t.lines, t.others = t.name+12, t.name+others
+	t.linesSize = funcs - lines
 	t.names, t.funcs, t.n = b[names:cus], b[funcs:], int(n)
 	return t, len(t.funcs) >= (2*t.n+1)*t.field
 }
 
-// functions yields the name of each function and the bytes from its entry to
-// that of the next one.
-func (t goTable) functions() iter.Seq2[[]byte, uint32] {
+// functions yields all functions, in their order.
+func (t goTable) functions() iter.Seq[goFunction] {
 	field := words{t.words.ByteOrder, t.field}
-	return func(yield func([]byte, uint32) bool) {
+	return func(yield func(goFunction) bool) {
+		var high uint32 // the last line table that was seen
 		for i := range t.n {
 			pair := t.funcs[2*i*t.field:]
-			entry, record, next := field.word(pair), field.word(pair[t.field:]), field.word(pair[2*t.field:])
-			if next <= entry || next-entry > 1<<30 || record+uint64(t.name)+4 > uint64(len(t.funcs)) || record > uint64(len(t.funcs)) {
+			entry, next := field.word(pair), field.word(pair[2*t.field:])
+			at := field.word(pair[t.field:])
+			if next <= entry || next-entry > 1<<30 || at > uint64(len(t.funcs)) || len(t.funcs[at:]) < t.others {
 				continue
 			}
-			at := t.words.Uint32(t.funcs[record+uint64(t.name):])
-			if uint64(at) >= uint64(len(t.names)) {
+			record := t.funcs[at:]
+			name := t.words.Uint32(record[t.name:])
+			if uint64(name) >= uint64(len(t.names)) {
 				continue
 			}
-			if !yield(cString(t.names[at:], 256), uint32(next-entry)) {
+			fn := goFunction{name: cString(t.names[name:], 256), size: uint32(next - entry)}
+			if i+1 < t.n {
+				if after := field.word(pair[3*t.field:]); after > at && after-at < 4096 {
+					fn.record = uint32(after - at)
+				}
+			}
+			fn.lines, high = t.newLines(record, high)
+			if !yield(fn) {
 				return
 			}
 		}
 	}
+}
+
+// newLines returns the first line table of a record that is after all that were
+// seen, and the last that is seen now. The linker writes them in the order of
+// the functions.
+func (t goTable) newLines(record []byte, high uint32) (first, last uint32) {
+	last = high
+	see := func(b []byte) {
+		if at := t.words.Uint32(b); at > high && uint64(at) < t.linesSize {
+			if first == 0 || at < first {
+				first = at
+			}
+			last = max(last, at)
+		}
+	}
+	for i := range 3 {
+		see(record[t.lines+4*i:])
+	}
+	others := record[t.others:]
+	for range min(t.words.Uint32(record[t.lines+12:]), 16) {
+		if len(others) < 4 {
+			break
+		}
+		see(others)
+		others = others[4:]
+	}
+	return first, last
 }

@@ -75,7 +75,32 @@ func nmBytes(t *testing.T, file string, pkgs []Package) map[string]footprint.Byt
 		}
 		sums[owner] += n
 	}
+	delete(sums, pkgs[0].Name)
 	return sums
+}
+
+// textOf sums the machine code of each module, and tells how large the tables of
+// functions are.
+func textOf(t *testing.T, content []byte, pkgs []Package) (sums map[string]footprint.Bytes, tables footprint.Bytes) {
+	t.Helper()
+	e, err := parseELF(Content{Size: int64(len(content)), Whole: content})
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, ok := findGoTable(e)
+	if !ok {
+		t.Fatal("no table of functions")
+	}
+	of := goModules{index: map[string]int{}}
+	for i, p := range pkgs {
+		of.index[p.Name] = i
+	}
+	sums = map[string]footprint.Bytes{}
+	for fn := range table.functions() {
+		sums[pkgs[of.module(fn.name)].Name] += footprint.Bytes(fn.size)
+	}
+	delete(sums, pkgs[0].Name)
+	return sums, footprint.Bytes(len(table.funcs)) + footprint.Bytes(table.linesSize)
 }
 
 func TestGoProgramAgainstTheToolsOfGo(t *testing.T) {
@@ -120,10 +145,19 @@ func TestGoProgramAgainstTheToolsOfGo(t *testing.T) {
 				return
 			}
 			nm := nmBytes(t, file, facts.Packages)
+			text, lines := textOf(t, content, facts.Packages)
+			if diff := gocmp.Diff(nm, text); diff != "" {
+				t.Errorf("machine code (-nm, +got):\n%s", diff)
+			}
+			var tables footprint.Bytes
 			for _, p := range facts.Packages[1:] {
-				if nm[p.Name] != p.Inside {
-					t.Errorf("%s: %d bytes, nm says %d", p.Name, p.Inside, nm[p.Name])
+				if p.Inside < text[p.Name] {
+					t.Errorf("%s: %d bytes, and %d of machine code", p.Name, p.Inside, text[p.Name])
 				}
+				tables += p.Inside - text[p.Name]
+			}
+			if tables > lines || tables < lines/2 {
+				t.Errorf("%d bytes of the tables of %d are for one of the modules", tables, lines)
 			}
 		})
 	}
@@ -167,7 +201,7 @@ func goSections(order binary.ByteOrder, magic uint32, functions ...string) []tes
 	start := (2*len(functions) + 1) * field
 	for i, f := range functions {
 		funcs = put(put(funcs, entry), start+len(records))
-		records = half(put(records, entry), len(names))
+		records = append(half(put(records, entry), len(names)), make([]byte, 40)...)
 		names = append(names, f+"\x00"...)
 		entry += 16 * (i + 1)
 	}
@@ -217,11 +251,15 @@ func TestLayoutsOfGo(t *testing.T) {
 					sections[1].content = append(order64(order, int(magic)<<32|int(magic)), sections[1].content...)
 				}
 				content := makeELF(order, sections...)
+				record := 4 + 4 + 40
+				if magic == goTableMagics[2] {
+					record = 8 + 4 + 40
+				}
 				version := map[bool]string{true: "1.17", false: "1.25.1"}[magic == goTableMagics[2]]
 				want := []string{
-					"main example.com/app v1.2.3 0", fmt.Sprintf("stdlib %s %d", version, 16*(2+9+12)),
-					fmt.Sprintf("gopkg.in/yaml.v3 v3.0.1 %d", 16*3), fmt.Sprintf("github.com/fork/b v1.0.1 %d", 16*4),
-					fmt.Sprintf("github.com/a/b/v2  %d", 16*5),
+					"main example.com/app v1.2.3 0", fmt.Sprintf("stdlib %s %d", version, 16*(2+9+12)+3*record),
+					fmt.Sprintf("gopkg.in/yaml.v3 v3.0.1 %d", 16*3+record), fmt.Sprintf("github.com/fork/b v1.0.1 %d", 16*4+record),
+					fmt.Sprintf("github.com/a/b/v2  %d", 16*5+record),
 				}
 				facts := factsOf(t, "app", content)
 				if diff := gocmp.Diff(want, saidOf(facts)); diff != "" || facts.Skipped != "" {
@@ -246,7 +284,7 @@ func TestMalformedGoProgram(t *testing.T) {
 		{"no modules", func(info, _ []byte) { info[len(info)-17] = 'x' }, "main app  0"},
 		{"other magic", func(_, table []byte) { table[0] = 0 }, "stdlib 1.25.1 0"},
 		{"too many functions", func(_, table []byte) { table[9] = 255 }, "stdlib 1.25.1 0"},
-		{"a function that is too long", func(_, table []byte) { table[len(table)-10] = 1 }, "malformed table of Go functions"},
+		{"a function that is too long", func(_, table []byte) { table[len(table)-50] = 1 }, "malformed table of Go functions"},
 	} {
 		sections := goSections(binary.LittleEndian, goTableMagics[0], "runtime.main")
 		tt.damage(sections[0].content, sections[1].content)

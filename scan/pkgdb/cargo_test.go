@@ -55,7 +55,7 @@ __attribute__((noinline)) int e(int n) __asm__("_ZN4prog4main17h3333333333333333
 int e(int n) { return a(n) + b(n) + c(n) + d(n); }
 int zeroed[1000] __asm__("_ZN3dep4ZERO17h4444444444444444E");
 int table[100] __asm__("_ZN10serde_json5TABLE17h5555555555555555E") = {1, 2, 3};
-int same(int n) __attribute__((alias("_ZN3dep5count17h52bed8eddd7ec1a3E")));
+int same(int n) __asm__("_ZN3dep4same17h6666666666666666E") __attribute__((alias("_ZN3dep5count17h52bed8eddd7ec1a3E")));
 int main(int argc, char **argv) { return e(argc) + zeroed[argc] + table[argc]; }
 `
 

@@ -97,8 +97,9 @@ func parseELFHead(b []byte) (elfHead, error) {
 }
 
 // partsOfELF keeps the table of the sections and what stands before it, which
-// is where their names are; and the begin of the first writable segment, where
-// Go has its build information.
+// is where most linkers have their names; that of Go has the table at the begin,
+// and the names are looked up in it. It also keeps the begin of the first
+// writable segment, where Go has its build information.
 func partsOfELF(size int64, head []byte) []span {
 	h, err := parseELFHead(head)
 	if err != nil || h.sections >= uint64(size) {
@@ -110,12 +111,24 @@ func partsOfELF(size int64, head []byte) []span {
 	}
 	keep := []span{{at - 4<<20, at + n}}
 	w := h.words
+	// Both tables may be said to be anywhere.
+	inHead := func(at int64, n int) ([]byte, bool) {
+		if at < 0 || at > int64(len(head)-n) {
+			return nil, false
+		}
+		return head[at:], true
+	}
+	if b, ok := inHead(at+int64(h.names*h.sectionS), w.pick(40, 64)); ok {
+		from, length := w.word(b[w.pick(16, 24):]), w.word(b[w.pick(20, 32):])
+		if from < uint64(size) {
+			keep = append(keep, span{int64(from), int64(from + min(length, 1<<20))})
+		}
+	}
 	for i := range h.programN {
-		p := int64(h.programs) + int64(i*h.programSz)
-		if p < 0 || p+int64(w.pick(32, 56)) > int64(len(head)) {
+		program, ok := inHead(int64(h.programs)+int64(i*h.programSz), w.pick(32, 56))
+		if !ok {
 			break
 		}
-		program := head[p:]
 		flags := elf.ProgFlag(w.Uint32(program[w.pick(24, 4):]))
 		if elf.ProgType(w.Uint32(program)) == elf.PT_LOAD && flags&elf.PF_W != 0 {
 			from := int64(w.word(program[w.pick(4, 8):]))

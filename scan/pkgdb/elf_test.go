@@ -5,6 +5,7 @@ import (
 	"debug/elf"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -120,6 +121,17 @@ func TestStrippableIsWhatStripRemoves(t *testing.T) {
 				t.Errorf("strip removed %d bytes, of which %d are known", removed, debug+symbols)
 			}
 		})
+	}
+}
+
+// Rust has its scripts for the debugger in memory: strip leaves them.
+func TestLoadedSectionIsNotDebugData(t *testing.T) {
+	t.Parallel()
+	content := makeELF(binary.LittleEndian,
+		testSection{name: ".debug_gdb_scripts", kind: elf.SHT_PROGBITS, flags: elf.SHF_ALLOC, content: make([]byte, 34)},
+		testSection{name: ".debug_line", kind: elf.SHT_PROGBITS, content: make([]byte, 10)})
+	if facts := factsOf(t, "lib", content); facts.Debug != 10 {
+		t.Errorf("%d bytes of debug data", facts.Debug)
 	}
 }
 
@@ -277,6 +289,15 @@ func FuzzELF(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		facts, _ := collect(collector, File{Path: "bin/x", Size: int64(len(b))}, b, 1<<20)
 		checkFacts(t, facts, len(b))
+		for _, size := range []int64{int64(len(b)), 1 << 30, math.MaxInt64} {
+			end := int64(partHead)
+			for _, s := range bounded(partsOfELF(size, b), size) {
+				if s.from < end || s.to <= s.from || s.to > size {
+					t.Errorf("of %d bytes, %v is kept", size, s)
+				}
+				end = s.to
+			}
+		}
 	})
 }
 

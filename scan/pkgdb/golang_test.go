@@ -201,7 +201,8 @@ func goSections(order binary.ByteOrder, magic uint32, functions ...string) []tes
 	start := (2*len(functions) + 1) * field
 	for i, f := range functions {
 		funcs = put(put(funcs, entry), start+len(records))
-		records = append(half(put(records, entry), len(names)), make([]byte, 40)...)
+		records = half(half(half(put(records, entry), len(names)), 0), 0)
+		records = append(half(half(records, 1+10*i), 1), make([]byte, 24)...) // a line table of its own, and the first one
 		names = append(names, f+"\x00"...)
 		entry += 16 * (i + 1)
 	}
@@ -216,10 +217,13 @@ func goSections(order binary.ByteOrder, magic uint32, functions ...string) []tes
 		at -= 8
 	}
 	table = word(table, at)
-	for range 4 {
+	for range 3 {
 		table = word(table, at+len(names))
 	}
-	table = append(append(table, names...), funcs...)
+	lines := 1 + 10*len(functions)
+	table = word(table, at+len(names)+lines)
+	table = append(append(table, names...), make([]byte, lines)...)
+	table = append(table, funcs...)
 	return []testSection{
 		{goInfoSection, elf.SHT_PROGBITS, elf.SHF_ALLOC | elf.SHF_WRITE, addr, info},
 		{".gopclntab", elf.SHT_PROGBITS, elf.SHF_ALLOC, 0x8000, table},
@@ -251,9 +255,9 @@ func TestLayoutsOfGo(t *testing.T) {
 					sections[1].content = append(order64(order, int(magic)<<32|int(magic)), sections[1].content...)
 				}
 				content := makeELF(order, sections...)
-				record := 4 + 4 + 40
+				record := 4 + 4 + 40 + 10
 				if magic == goTableMagics[2] {
-					record = 8 + 4 + 40
+					record = 8 + 4 + 40 + 10
 				}
 				version := map[bool]string{true: "1.17", false: "1.25.1"}[magic == goTableMagics[2]]
 				want := []string{
@@ -326,4 +330,21 @@ func BenchmarkGoProgram(b *testing.B) {
 			collect(c, f, content, 32<<10)
 		}
 	})
+}
+
+// Of a program that is too large to be kept, the modules are known, but not how
+// large they are.
+func TestLargeGoProgram(t *testing.T) {
+	t.Parallel()
+	content := read(t, buildGo(t, []string{"CGO_ENABLED=0"}, "./testdata/goprogram"))
+	want := saidOf(factsOf(t, "program", content))
+	for i := range want {
+		want[i] = want[i][:strings.LastIndexByte(want[i], ' ')] + " 0"
+	}
+	c := &Collector{readers: elfReaders()}
+	c.readers[0].max = 1 << 20
+	facts, _ := collect(c, File{Path: "program", Size: int64(len(content))}, content, 32<<10)
+	if diff := gocmp.Diff(want, saidOf(facts)); diff != "" || facts.Skipped != "larger than 128 MB: bytes of its modules are not known" {
+		t.Errorf("%q (-want, +got):\n%s", facts.Skipped, diff)
+	}
 }

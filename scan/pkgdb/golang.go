@@ -20,7 +20,9 @@ const (
 	maxGoInfo = 1 << 20
 	// maxGoFuncs bounds the functions that are looked at; Kubernetes has a
 	// tenth of it.
-	maxGoFuncs = 2_000_000
+	maxGoFuncs = 1_000_000
+	// maxGoElements bounds the elements of a path that are looked at.
+	maxGoElements = 20
 )
 
 // readGolang says which modules a program is made of, and how many bytes each of
@@ -70,6 +72,7 @@ func readGolang(f File, e *elfFile) (Facts, error) {
 	facts := Facts{Packages: pkgs}
 	table, ok := findGoTable(e)
 	if !ok {
+		facts.Skipped = "unknown table of Go functions"
 		if e.Whole == nil {
 			facts.Skipped = "larger than " + footprint.Bytes(maxWholeELF).Short() + ": bytes of its modules are not known"
 		}
@@ -202,10 +205,22 @@ func (m *goModules) of(pkg string) int {
 		return 0
 	}
 	pkg = unescapeGo(pkg)
-	for p := pkg; p != "." && p != "/"; p = path.Dir(p) {
+	for i, slashes := 0, 0; i < len(pkg); i++ {
+		if pkg[i] == '/' {
+			if slashes++; slashes == maxGoElements {
+				pkg = pkg[:i]
+			}
+		}
+	}
+	for p := pkg; ; {
 		if i, ok := m.index[p]; ok {
 			return i
 		}
+		slash := strings.LastIndexByte(p, '/')
+		if slash < 0 {
+			break
+		}
+		p = p[:slash]
 	}
 	host, _, _ := strings.Cut(pkg, "/")
 	if strings.Contains(host, ".") {

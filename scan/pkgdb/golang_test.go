@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 
@@ -286,8 +287,8 @@ func TestMalformedGoProgram(t *testing.T) {
 		{"a version that is too long", func(info, _ []byte) { copy(info[32:], "\xff\xff\x7f") }, "malformed Go build information"},
 		{"strings elsewhere", func(info, _ []byte) { info[15] = 0; info[18] = 9 }, "malformed Go build information"},
 		{"no modules", func(info, _ []byte) { info[len(info)-17] = 'x' }, "main app  0"},
-		{"other magic", func(_, table []byte) { table[0] = 0 }, "stdlib 1.25.1 0"},
-		{"too many functions", func(_, table []byte) { table[9] = 255 }, "stdlib 1.25.1 0"},
+		{"other magic", func(_, table []byte) { table[0] = 0 }, "unknown table of Go functions"},
+		{"too many functions", func(_, table []byte) { table[9] = 255 }, "unknown table of Go functions"},
 		{"a function that is too long", func(_, table []byte) { table[len(table)-50] = 1 }, "malformed table of Go functions"},
 	} {
 		sections := goSections(binary.LittleEndian, goTableMagics[0], "runtime.main")
@@ -347,4 +348,38 @@ func TestLargeGoProgram(t *testing.T) {
 	if diff := gocmp.Diff(want, saidOf(facts)); diff != "" || facts.Skipped != "larger than 128 MB: bytes of its modules are not known" {
 		t.Errorf("%q (-want, +got):\n%s", facts.Skipped, diff)
 	}
+}
+
+// As many functions as are looked at, each in a package of its own that is in a
+// hundred directories.
+func TestGoProgramOfTooManyPackages(t *testing.T) {
+	t.Parallel()
+	sections := goSections(binary.LittleEndian, goTableMagics[0], "a.F")
+	names := strings.Repeat("a/b/", 1000)
+	le := binary.LittleEndian
+	const n = maxGoFuncs
+	table := slices.Clone(sections[1].content[:72])
+	le.PutUint64(table[8:], n)
+	for i := range 4 {
+		le.PutUint64(table[8+8*(4+i):], uint64(72+len(names)))
+	}
+	table = append(table, names...)
+	start := (2*n + 1) * 4
+	for i := range uint32(n) {
+		table = le.AppendUint32(le.AppendUint32(table, 16*i), uint32(start)+8*(i%3000))
+	}
+	table = le.AppendUint32(table, 16*n)
+	for i := range uint32(3010) {
+		table = le.AppendUint32(le.AppendUint32(table, 0), i)
+	}
+	sections[1].content = table
+	sections[2].content = make([]byte, 16*n)
+	content := makeELF(le, sections...)
+	began := time.Now()
+	facts := factsOf(t, "app", content)
+	checkFacts(t, facts, len(content))
+	if d := time.Since(began); d > 10*time.Second || facts.Packages[1].Inside == 0 {
+		t.Errorf("%v, %q %q", d, saidOf(facts), facts.Skipped)
+	}
+	t.Log(time.Since(began), saidOf(facts), facts.Skipped)
 }

@@ -75,11 +75,14 @@ func split(img *footprint.Image, base int) {
 	modes(img, 290, 8)
 }
 
-// modes sets the counts of an image whose base is all that it had before.
+// modes sets the counts of an image whose base is all that it had before, and the
+// programs of one that has none.
 func modes(img *footprint.Image, executables, setuid int) {
-	img.Surface = &footprint.Surface{
-		Setuid: []string{"/usr/bin/chsh", "/usr/bin/mount", "/usr/bin/passwd", "/usr/bin/su"},
-		Shells: []string{"/bin/bash", "/bin/sh", "/usr/bin/bash", "/usr/bin/sh"}, PackageManagers: []string{"/usr/bin/apt", "/usr/bin/dpkg", "/usr/local/bin/npm"},
+	if img.Surface == nil {
+		img.Surface = &footprint.Surface{
+			Setuid: []string{"/usr/bin/chsh", "/usr/bin/mount", "/usr/bin/passwd", "/usr/bin/su"},
+			Shells: []string{"/bin/bash", "/bin/sh", "/usr/bin/bash", "/usr/bin/sh"}, PackageManagers: []string{"/usr/bin/apt", "/usr/bin/dpkg", "/usr/local/bin/npm"},
+		}
 	}
 	for _, m := range []*footprint.Metrics{&img.Metrics, &img.Base.Metrics, img.Own} {
 		m.Has |= footprint.HasModes

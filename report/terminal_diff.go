@@ -33,6 +33,7 @@ func (s *sheet) diff(img *Image) {
 		s.prose(0, yellow, baselineWords(img.Baseline, plainName, plainName))
 		return
 	}
+	s.causes(img)
 	s.parts(img)
 	s.changedLayers(img.Delta)
 	s.paths(img.Delta)

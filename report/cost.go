@@ -80,8 +80,10 @@ func duration(seconds float64) string {
 	switch tenths := math.Round(seconds * 10); {
 	case seconds <= 0:
 		return "no time"
-	case tenths < 1:
-		return "less than 0.1 s"
+	case seconds < 0.005:
+		return "less than 0.01 s"
+	case seconds < 0.995:
+		return strconv.FormatFloat(seconds, 'f', 2, 64) + " s"
 	case tenths < 600:
 		return strconv.FormatFloat(tenths/10, 'f', 1, 64) + " s"
 	}

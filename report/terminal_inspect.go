@@ -25,6 +25,7 @@ func (s *sheet) inspect(img *Image) {
 	s.skipped(img.Head.Skipped)
 	s.blank()
 	s.prose(0, faint, method(img.Head))
+	s.prose(0, faint, img.cost())
 }
 
 // meaning explains a metric in a few words.

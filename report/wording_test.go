@@ -261,7 +261,7 @@ func TestMostly(t *testing.T) {
 	t.Parallel()
 	r := rich(t)
 	r.Images[0].Delta.Causes[1].Mostly = true
-	wants(t, "terminal", terminal(t, r, report.TerminalOptions{}), []string{"  mostly Dockerfile:14  RUN"}, nil)
+	wants(t, "terminal", terminal(t, r, report.TerminalOptions{}), []string{"  mostly Dockerfile:14\n"}, nil)
 	wants(t, "markdown", markdown(t, r, comment), []string{", new, mostly by [`Dockerfile:14`]"}, nil)
 	wants(t, "JSON", toJSON(t, r), []string{`"mostly": true`}, nil)
 	checkRoundTrip(t, r)

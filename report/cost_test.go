@@ -40,6 +40,9 @@ func TestCost(t *testing.T) {
 		"nothing new": {rich, busy, func(r *report.Report) {
 			r.Images[0].Head.Metrics.Update, r.Images[0].Head.Metrics.Has = 0, r.Images[0].Head.Metrics.Has|footprint.HasUpdate
 		}, "40 hosts × 6 deploys a day move nothing: a host with the baseline has all layers", false},
+		"an update of what does not compare": {noBaseline, budget.Cost{Hosts: 40, Deploys: 6000}, func(r *report.Report) {
+			r.Images[0].Head.Metrics.Has |= footprint.HasUpdate
+		}, "40 hosts × 6 deploys a day move 676.8 GB a month (30 days), each a cold pull", false},
 		"hosts alone": {rich, budget.Cost{Hosts: 40}, nil, "a cold pull takes 10.6 s at an assumed 100 Mbit/s (was 7.5 s)", false},
 		"slow":        {rich, budget.Cost{Bandwidth: 56_000}, nil, "a cold pull takes 5 h 15 min at 56 kbit/s (was 3 h 44 min)", false},
 		"a minute":    {rich, budget.Cost{Bandwidth: 10_000_000}, nil, "a cold pull takes 1 min 46 s at 10 Mbit/s (was 1 min 15 s)", false},

@@ -183,14 +183,6 @@ func (fs *filesystem) image(grown bool) *footprint.Image {
 		img.DuplicateBytes = 3_412_000
 		img.Skipped = []footprint.Skipped{{Path: "/var/lib/rpm/rpmdb.sqlite", Why: "larger than 64 MB"}}
 	}
-	img.Surface = &footprint.Surface{
-		Setuid: []string{"/usr/bin/mount", "/usr/bin/passwd", "/usr/bin/su"}, Shells: []string{"/bin/bash", "/bin/sh"},
-		PackageManagers: []string{"/usr/bin/apt", "/usr/bin/dpkg", "/usr/local/bin/npm"},
-	}
-	if grown {
-		img.Surface.Setuid = append(img.Surface.Setuid, "/usr/bin/sudo")
-		img.Surface.Compilers = []string{"/usr/bin/cc", "/usr/bin/gcc"}
-	}
 	dirs := map[string]*footprint.Dir{}
 	var walk []footprint.File
 	for _, f := range fs.files {
@@ -216,6 +208,14 @@ func (fs *filesystem) image(grown bool) *footprint.Image {
 	}
 	split(img, 2)
 	img.Base.Reference = "node:20-bookworm-slim"
+	img.Surface = &footprint.Surface{
+		Setuid: []string{"/usr/bin/mount", "/usr/bin/passwd", "/usr/bin/su"}, Shells: []string{"/bin/bash", "/bin/sh"},
+		PackageManagers: []string{"/usr/bin/apt", "/usr/bin/dpkg", "/usr/local/bin/npm"},
+	}
+	if grown {
+		img.Surface.Setuid = append(img.Surface.Setuid, "/usr/bin/sudo")
+		img.Surface.Compilers = []string{"/usr/bin/cc", "/usr/bin/gcc"}
+	}
 	return img
 }
 

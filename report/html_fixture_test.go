@@ -262,6 +262,12 @@ func filled(t testing.TB, n int) *report.Report {
 		Head: head, Base: base, Delta: d, LargestFiles: report.Largest(head.Files, report.MaxLargest),
 		Baseline: report.Baseline{Status: "found", From: "file:size.json", Commit: "1a2b3c4d5e6f71a2b3c4d5e6f71a2b3c4d5e6f7a", Distance: 2},
 	}
+	for i := range 12 {
+		img.History = append(img.History, footprint.Past{
+			Commit: fmt.Sprintf("%07d%033d", i, i), Has: everything, Compressed: footprint.Bytes(91_000_000 + i*i*50_000 - (i%3)*900_000),
+			Unpacked: footprint.Bytes(240_000_000 + i*1_500_000), Final: footprint.Bytes(240_000_000 + i*1_500_000),
+		})
+	}
 	b := parseBudget(t, strings.Replace(richBudget, "max: 120MB, warn: 100MB", "max: 75MB, warn: 60MB", 1))
 	img.Verdict = b.Evaluate(budget.Input{Head: head, Base: base, Now: today, State: budget.BaselineFound})
 	return wrap(img)

@@ -187,7 +187,7 @@ func TestHTMLAddsUp(t *testing.T) {
 	if data.Owners[data.OwnerGroups[2]].Kind != "base" || data.Owners[data.OwnerGroups[1]].Kind != "application" || data.Owners[data.OwnerGroups[0]].Kind != "unowned" {
 		t.Errorf("owners %v, %v", data.Owners, data.OwnerGroups)
 	}
-	for _, want := range []string{"web", "over budget", "react", "3.4.0 → 19.0.1", "old-agent", "/srv/assets", "debug info", "date-fns", "/usr/bin/sudo", "rpmdb.sqlite", "Dockerfile:9", "npm ci"} {
+	for _, want := range []string{"web", "over budget", "react", "3.4.0 → 19.0.1", "old-agent", "/srv/assets", "debug info", "date-fns", "/usr/bin/sudo", "rpmdb.sqlite", "Dockerfile:9", "npm ci", "over 13 commits", "a cold pull takes", "0000001"} {
 		if !strings.Contains(html.UnescapeString(text), want) {
 			t.Errorf("the page lacks %q", want)
 		}
@@ -345,7 +345,7 @@ var (
 )
 
 // elements are all that the page consists of.
-var elements = strings.Fields("!doctype html head meta link title style body a nav header div h1 h2 h3 p main section table thead tbody tr th td svg rect small article span ul li dl dt dd noscript footer script")
+var elements = strings.Fields("!doctype html head meta link title style body a nav header div h1 h2 h3 p main section table thead tbody tr th td svg rect polyline small article span ul li dl dt dd noscript footer script")
 
 func checkPage(t *testing.T, text string) {
 	t.Helper()

@@ -65,6 +65,8 @@ type htmlImage struct {
 	Figures  []htmlFigure
 	Judgment []htmlTable
 	Details  []htmlTable
+	// Course is how the size went over the last commits, nil if that is not known.
+	Course *htmlCourse
 	// Treemap says that there is one, and TreeWords what is in it.
 	Treemap   bool
 	TreeWords []string
@@ -163,12 +165,16 @@ func (img *Image) htmlView(index int, kind Kind) htmlImage {
 	}
 	for _, t := range []htmlTable{
 		img.layersTable(), img.packagesTable(), img.pathsTable(), img.movesTable(), img.wasteTable(), img.deadFilesTable(),
-		img.duplicatesTable(), img.contentsTable(), img.surfaceTable(), img.largestTable(), img.skippedTable(),
+		img.duplicatesTable(), img.contentsTable(), img.surfaceTable(), img.largestTable(), img.skippedTable(), img.historyTable(),
 	} {
 		if len(t.Rows) > 0 {
 			t.ID += "-" + strconv.Itoa(index)
 			out.Details = append(out.Details, t.cap())
 		}
+	}
+	out.Course = img.course()
+	if cost := img.cost(); cost != "" {
+		out.Facts = append(out.Facts, cost)
 	}
 	if kind != Inspect {
 		out.Facts = append(out.Facts, baselineWords(img.Baseline, plainName, plainName))
@@ -559,7 +565,7 @@ func (img *Image) contentsTable() htmlTable {
 	}
 	for _, c := range img.Head.Contents {
 		t.Rows = append(t.Rows, []htmlCell{
-			textCell(plainName(strings.ReplaceAll(string(c.Kind), "-", " "))), sizeCell(c.Bytes), {Bar: percentBar(c.Bytes, most), Mark: "0", Value: int64(c.Bytes)},
+			{Text: plainName(strings.ReplaceAll(string(c.Kind), "-", " ")), Sub: contentKindWords(c.Kind)}, sizeCell(c.Bytes), {Bar: percentBar(c.Bytes, most), Mark: "0", Value: int64(c.Bytes)},
 			sizeCell(c.Own), numberCell(c.Files), pathCell(c.Heaviest),
 		})
 	}
@@ -631,5 +637,52 @@ func (img *Image) skippedTable() htmlTable {
 	for _, s := range img.Head.Skipped {
 		t.Rows = append(t.Rows, []htmlCell{pathCell(s.Path), textCell(plainName(s.Why))})
 	}
+	return t
+}
+
+// htmlCourse is a line that shows how a size went.
+type htmlCourse struct {
+	// Words say the same, and Points are those of the line in a field of 600 by 80.
+	Words, Points string
+}
+
+// course draws how the size of an image went, nil where that is not known.
+func (img *Image) course() *htmlCourse {
+	s := img.series()
+	if s == nil {
+		return nil
+	}
+	low, high := slices.Min(s.sizes), slices.Max(s.sizes)
+	span := max(high-low, high/50, 1)
+	var points []string
+	for i, size := range s.sizes {
+		x, y := 600*float64(i)/float64(len(s.sizes)-1), 75-70*float64(size-low)/float64(span)
+		points = append(points, fmt.Sprintf("%.1f,%.1f", x, y))
+	}
+	was, now := pair(s.sizes[0], s.sizes[len(s.sizes)-1], s.estimated, s.estimated)
+	words := fmt.Sprintf("%s %s → %s over %d commits, between %s and %s", s.metric, was, now, len(s.sizes), marked(low.String(), s.estimated), marked(high.String(), s.estimated))
+	return &htmlCourse{words, strings.Join(points, " ")}
+}
+
+func (img *Image) historyTable() htmlTable {
+	t := htmlTable{ID: "history", Title: "The last commits", Words: "oldest first", Columns: []htmlColumn{{Name: "commit"}, {Name: "compressed", Number: true}, {Name: "unpacked", Number: true}, {Name: "final", Number: true}}}
+	if len(img.History) == 0 {
+		return t
+	}
+	row := func(commit string, p footprint.Past) {
+		cells := []htmlCell{{Text: commit, Class: "path"}, noneCell(), noneCell(), noneCell()}
+		if p.Has&footprint.HasCompressed != 0 {
+			cells[1] = sizeCell(p.Compressed)
+			cells[1].Text = marked(cells[1].Text, p.Estimated)
+		}
+		if p.Has&footprint.HasFiles != 0 {
+			cells[2], cells[3] = sizeCell(p.Unpacked), sizeCell(p.Final)
+		}
+		t.Rows = append(t.Rows, cells)
+	}
+	for _, p := range img.History {
+		row(plainName(short(p.Commit)), p)
+	}
+	row("this image", footprint.PastOf("", img.Head))
 	return t
 }

@@ -540,12 +540,13 @@
 
     function zoomTo(dir, choose = -1) {
       const start = performance.now();
+      const moved = at !== dir;
       at = dir;
       cells = width > 0 ? layout(tree, at, width, height) : [];
       chosen = choose >= 0 ? choose : children(tree, at)[0] ?? -1;
       hover.hidden = true;
       tip.hidden = true;
-      status.textContent = crumbs.childElementCount ? "now showing " + pathOf(tree, at) : "";
+      if (moved) status.textContent = "now showing " + pathOf(tree, at);
       draw();
       drawCrumbs();
       entries();

@@ -87,8 +87,12 @@ type treeBuilder struct {
 	open  []int // the root and the directories that lead to the last file
 }
 
-func newTreeBuilder() *treeBuilder {
-	return &treeBuilder{nodes: []treeNode{{parent: -1, dir: true}}, open: []int{0}}
+// newTreeBuilder makes room for about n files: growing step by step would take
+// twice the memory.
+func newTreeBuilder(n int) *treeBuilder {
+	nodes := make([]treeNode, 1, 1+min(n+n/8, 1<<22))
+	nodes[0] = treeNode{parent: -1, dir: true}
+	return &treeBuilder{nodes: nodes, open: []int{0}}
 }
 
 // add puts a leaf into a directory; an empty name stands for several files.
@@ -229,10 +233,10 @@ func foldBelow(nodes []treeNode, limit int) footprint.Bytes {
 // fileTree holds the final filesystem. Without files it is that of the listed
 // directories, and false.
 func (img *Image) fileTree(limit int) (*htmlTree, bool) {
-	b := newTreeBuilder()
 	head := img.Head
 	byLayer, byChange := map[int]footprint.Bytes{}, map[int]footprint.Bytes{}
 	if head.Files == nil {
+		b := newTreeBuilder(len(head.Dirs))
 		for _, d := range slices.SortedFunc(slices.Values(head.Dirs), func(a, b footprint.Dir) int { return comparePaths(a.Path, b.Path) }) {
 			b.add(d.Path, "", d.Files, treeLeaf{size: d.Bytes})
 		}
@@ -240,6 +244,7 @@ func (img *Image) fileTree(limit int) (*htmlTree, bool) {
 		t.Owners, t.Layers, t.Changes = nil, nil, nil
 		return t, false
 	}
+	b := newTreeBuilder(head.Metrics.Files)
 	changes, stop := img.changeOfFiles()
 	defer stop()
 	for f := range head.Files {
@@ -339,7 +344,7 @@ func (img *Image) changeTree(limit int) *htmlTree {
 	if img.Delta == nil || img.Delta.Has&footprint.HasFiles == 0 || len(img.Delta.Paths) == 0 {
 		return nil
 	}
-	b := newTreeBuilder()
+	b := newTreeBuilder(len(img.Delta.Paths))
 	for _, p := range slices.SortedStableFunc(slices.Values(img.Delta.Paths), func(a, b footprint.PathChange) int { return comparePaths(a.Path, b.Path) }) {
 		l := treeLeaf{size: p.New, old: p.Old, layer: p.Layer}
 		if p.Dir {

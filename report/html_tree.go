@@ -90,7 +90,7 @@ type treeBuilder struct {
 // newTreeBuilder makes room for about n files: growing step by step would take
 // twice the memory.
 func newTreeBuilder(n int) *treeBuilder {
-	nodes := make([]treeNode, 1, 1+min(n+n/8, 1<<22))
+	nodes := make([]treeNode, 1, 1+max(0, min(n+n/8, 1<<22)))
 	nodes[0] = treeNode{parent: -1, dir: true}
 	return &treeBuilder{nodes: nodes, open: []int{0}}
 }

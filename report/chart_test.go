@@ -63,7 +63,7 @@ func TestWhereTheBytesAre(t *testing.T) {
     title MB unpacked
     "rest of the base image" : 94.5
     "wasted" : 74.5
-    "dpkg packages" : 73
+    "apt packages" : 73
     "npm packages" : 31
     "application files" : 10.2
     "written by commands" : 8.4

@@ -7,6 +7,7 @@
 //
 //	go run ./testdata/bench > testdata/bench/last.txt
 //	go run ./testdata/bench build > testdata/bench/build.txt
+//	go run ./testdata/bench scale > testdata/bench/scale.txt
 package main
 
 import (
@@ -51,8 +52,10 @@ func main() {
 		err = gunzip(args[1])
 	case args[0] == "build":
 		err = builds(args[1:])
+	case args[0] == "scale":
+		err = scale(args[1:])
 	default:
-		err = errors.New("usage: bench [build [-rounds N] [-only theirs]]")
+		err = errors.New("usage: bench [build [-rounds N] [-only theirs] | scale [-files N] [-tiny N] [-only NAME]]")
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)

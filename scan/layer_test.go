@@ -357,7 +357,7 @@ func FuzzStoredIndex(f *testing.F) {
 	f.Add(data)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if x, err := unmarshalIndex("sha256:x", data, indexBounds{}); err == nil {
-			tr := newTree(1000)
+			tr := newTree(1000, 0, 0)
 			_ = tr.apply(0, x)
 		}
 	})

@@ -14,14 +14,18 @@ func merge(ctx context.Context, out *footprint.Image, indexes []*Index, opt Opti
 	if len(indexes) > math.MaxUint16 {
 		return fmt.Errorf("the image has %d layers; no engine runs more than a few hundred", len(indexes))
 	}
-	entries := 0
-	t := newTree(opt.Limits.MaxFiles)
+	entries, files := 0, 0
+	for _, x := range indexes {
+		entries += x.entries
+		files += x.files
+	}
+	if entries > opt.Limits.MaxFiles {
+		return tooManyFiles(opt.Limits.MaxFiles)
+	}
+	t := newTree(opt.Limits.MaxFiles, entries, files)
 	for i, x := range indexes {
 		if err := ctx.Err(); err != nil {
 			return err
-		}
-		if entries += x.entries; entries > opt.Limits.MaxFiles {
-			return tooManyFiles(opt.Limits.MaxFiles)
 		}
 		if err := t.apply(uint16(i), x); err != nil {
 			return fmt.Errorf("merging layer %d: %w", i, err)
@@ -43,6 +47,7 @@ func merge(ctx context.Context, out *footprint.Image, indexes []*Index, opt Opti
 	t.inventory(out, opt.Base, opt.baseKnown())
 	out.Duplicates, out.DuplicateBytes = t.duplicates()
 	out.Files = t.files
+	t.settle()
 	base := 0
 	if opt.baseKnown() {
 		base = opt.Base

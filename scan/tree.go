@@ -91,8 +91,17 @@ func (f fate) public() footprint.Fate {
 
 const root = 0
 
-func newTree(max int) *tree {
-	t := &tree{seed: maphash.MakeSeed(), max: max, table: make([]int32, 1<<10), facts: map[int32][]byte{}}
+// newTree makes room for so many entries and files, so that nothing has to be
+// copied while it grows; of room that is not used no memory is taken.
+func newTree(max, entries, files int) *tree {
+	slots := 1 << 10
+	for slots < 2*(entries+1) {
+		slots *= 2
+	}
+	t := &tree{
+		seed: maphash.MakeSeed(), max: max, table: make([]int32, slots), facts: map[int32][]byte{},
+		nodes: make([]node, 0, entries+1), inodes: make([]inode, 0, files+1),
+	}
 	t.nodes = append(t.nodes, node{kind: footprint.Directory, parent: -1})
 	t.inodes = append(t.inodes, inode{}) // number 0 is no inode
 	t.links = append(t.links, span{})    // and no link
@@ -457,6 +466,12 @@ func (a *applier) parent(path []byte) (int32, error) {
 	}
 	a.dir, a.dirPath = n, append(a.dirPath[:0], path...)
 	return n, nil
+}
+
+// settle gives back what only a tree that still changes needs. What stays is
+// what [tree.files] walks, as long as the image is in use.
+func (t *tree) settle() {
+	t.table, t.links, t.targets, t.facts = nil, nil, nil, nil
 }
 
 // files walks the live nodes, component by component.

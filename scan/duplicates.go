@@ -52,6 +52,9 @@ type duplicateFinder struct {
 	// twice marks the inodes whose content exists more than once.
 	twice      []uint64
 	fileGroups []duplicateGroup
+	// other are live names of inodes that lost the name they were given last; nil
+	// until one is asked for.
+	other map[int32]int32
 }
 
 // dirSum is a directory's hash over names, kinds and content of all below it.
@@ -121,12 +124,19 @@ func (d *duplicateFinder) liveName(inode int32) int32 {
 	if nd := &d.nodes[n]; nd.kind == footprint.Regular && nd.inode == inode {
 		return n
 	}
-	for i := range d.nodes { // the name that was given last is gone: rare
-		if nd := &d.nodes[i]; nd.kind == footprint.Regular && nd.inode == inode {
-			return int32(i)
+	if d.other == nil { // the name that was given last is gone: rare
+		d.other = map[int32]int32{}
+		for i := len(d.nodes) - 1; i > root; i-- {
+			nd := &d.nodes[i]
+			if nd.kind != footprint.Regular {
+				continue
+			}
+			if last := &d.nodes[d.inodes[nd.inode].node]; last.kind != footprint.Regular || last.inode != nd.inode {
+				d.other[nd.inode] = int32(i)
+			}
 		}
 	}
-	return root
+	return d.other[inode]
 }
 
 // sum hashes a directory and everything below it.

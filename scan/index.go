@@ -31,7 +31,7 @@ type Index struct {
 	estimate footprint.Bytes
 	last     []byte
 	// facts are what the contents of some files tell, in the order of the
-	// records; factBytes is what they take together.
+	// records; factBytes is what they take together when they are looked at.
 	facts     []fileFacts
 	factBytes int
 }
@@ -42,9 +42,13 @@ type fileFacts struct {
 	facts  []byte
 }
 
-// maxFacts bounds the facts of one layer in bytes. A layer that tells more has
-// a hundred times the packages of the largest images known.
+// maxFacts bounds the facts of one layer, and those of an image, in the bytes
+// that they take in memory. What is stored says nothing of that: a list of long
+// paths that differ in their last letter is stored in three bytes each. More
+// than that is a hundred times the packages of the largest images known.
 const maxFacts = 256 << 20
+
+const tooManyFacts = "the layers describe too many packages"
 
 // entryKind is what an entry of a layer does when the layer is applied.
 type entryKind uint8
@@ -119,12 +123,11 @@ func (x *Index) tell(f pkgdb.Facts) {
 	if f.Empty() {
 		return
 	}
-	facts := f.Append(nil)
-	if x.factBytes+len(facts) > maxFacts {
-		facts = (&pkgdb.Facts{Skipped: "the layer describes too many packages"}).Append(nil)
+	if x.factBytes+f.Size() > maxFacts {
+		f = pkgdb.Facts{Skipped: tooManyFacts}
 	}
-	x.facts = append(x.facts, fileFacts{x.entries - 1, facts})
-	x.factBytes += len(facts)
+	x.facts = append(x.facts, fileFacts{x.entries - 1, f.Append(nil)})
+	x.factBytes += f.Size()
 }
 
 // errIndex says that stored records are not ours, or damaged.
@@ -270,11 +273,14 @@ func (x *Index) readFacts(b []byte) error {
 	for len(d.b) > 0 {
 		last += int(d.uvarint(uint64(x.entries)))
 		facts := d.bytes(d.uvarint(maxFacts))
-		if _, err := pkgdb.DecodeFacts(facts); d.bad || err != nil || len(x.facts) > 0 && x.facts[len(x.facts)-1].record >= last {
+		f, err := pkgdb.DecodeFacts(facts)
+		if d.bad || err != nil || len(x.facts) > 0 && x.facts[len(x.facts)-1].record >= last {
 			return errIndex
 		}
 		x.facts = append(x.facts, fileFacts{last, facts})
-		x.factBytes += len(facts)
+		if x.factBytes += f.Size(); x.factBytes > 2*maxFacts {
+			return errIndex
+		}
 	}
 	return nil
 }

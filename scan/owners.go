@@ -90,6 +90,11 @@ func (o *ownership) findings(out *footprint.Image) []pkgdb.Found {
 	if len(o.facts) == 0 {
 		return nil
 	}
+	size := 0
+	skip := func() { // the first by path are told, however many there are
+		slices.SortFunc(out.Skipped, func(a, b footprint.Skipped) int { return cmp.Compare(a.Path, b.Path) })
+		out.Skipped = out.Skipped[:min(len(out.Skipped), footprint.MaxSkipped)]
+	}
 	seen := map[int32]bool{}
 	for n := range o.nodes {
 		nd := &o.nodes[n]
@@ -106,7 +111,14 @@ func (o *ownership) findings(out *footprint.Image) []pkgdb.Found {
 		if err != nil { // they were checked when they were read or made
 			facts = pkgdb.Facts{Skipped: "malformed"}
 		}
+		if size += facts.Size(); size > maxFacts && len(facts.Packages)+len(facts.Diverted) > 0 {
+			size -= facts.Size()
+			facts.Packages, facts.Diverted, facts.Skipped = nil, nil, tooManyFacts
+		}
 		if facts.Skipped != "" {
+			if len(out.Skipped) >= 8*footprint.MaxSkipped {
+				skip()
+			}
 			out.Skipped = append(out.Skipped, footprint.Skipped{Path: path, Why: facts.Skipped})
 		}
 		if facts.Debug > 0 || facts.Symbols > 0 {
@@ -124,6 +136,11 @@ func (o *ownership) findings(out *footprint.Image) []pkgdb.Found {
 
 // maxLinks is how many symbolic links a path may lead through, as in Linux.
 const maxLinks = 40
+
+// maxFollowed bounds the components of symbolic links that are walked for all
+// claims together. A usual claim leads through two of them, at /lib for example;
+// links made of dots and slashes lead each through thousands.
+const maxFollowed = 100_000_000
 
 // resolve returns the live node that a path leads to, or -1. Symbolic links are
 // followed inside the image, the last one too if last is set.
@@ -154,7 +171,8 @@ func (t *tree) resolve(path []byte, last bool) int32 {
 		}
 		link := t.links[t.nodes[next].link]
 		target := t.targets[link.from:link.to]
-		if links++; links > maxLinks || len(target)+len(path) > 2*maxPath {
+		t.followed += 1 + bytes.Count(target, []byte("/"))
+		if links++; links > maxLinks || len(target)+len(path) > 2*maxPath || t.followed > maxFollowed {
 			return -1
 		}
 		if len(target) > 0 && target[0] == '/' {
@@ -190,15 +208,21 @@ func (o *ownership) claimFiles(ofSystem bool) {
 }
 
 // claimTrees gives each file that nobody has to the deepest tree that it is in.
+// The root, and what is directly in a directory that all share, is nobody's
+// tree, whatever a package says; neither is what only a link leads to.
 func (o *ownership) claimTrees() {
 	trees := map[int32]footprint.Owner{}
+	shared := map[int32]bool{root: true}
+	for _, path := range []string{"usr", "usr/local", "var", "var/lib"} {
+		shared[o.lookup([]byte(path))] = true
+	}
 	for i := range o.installed {
 		if o.claimed[i].dropped {
 			continue
 		}
 		for _, path := range o.installed[i].Trees {
-			n := o.resolve([]byte(path), true)
-			if n > root && o.nodes[n].kind == footprint.Directory && trees[n] == 0 {
+			n := o.resolve([]byte(path), false)
+			if n > root && o.nodes[n].kind == footprint.Directory && trees[n] == 0 && !shared[o.nodes[n].parent] {
 				trees[n] = footprint.OwnedBy(i)
 			}
 		}

@@ -34,6 +34,8 @@ type tree struct {
 	// would remove of them; both are nil before [tree.inventory].
 	owners []footprint.Owner
 	strips map[int32]strip
+	// followed counts the components of symbolic links that claims led through.
+	followed int
 }
 
 // span is a piece of a larger buffer.

@@ -10,26 +10,37 @@ import (
 // ErrFacts says that stored facts are not ours, or damaged.
 var ErrFacts = errors.New("malformed package facts")
 
-// MaxFacts bounds the text in the facts of one file, in bytes: what is larger
-// says more than any image has packages.
+// MaxFacts bounds the facts of one file, in the bytes of [Facts.Size]: what is
+// larger says more than any image has packages.
 const MaxFacts = 64 << 20
 
-// Bound drops facts that say more than [MaxFacts], and says so instead.
-func (f *Facts) Bound() {
-	size := 0
+// What a package, and a text in a list of it, take in memory beside their bytes.
+const (
+	packageCost = 256
+	textCost    = 16
+)
+
+// Size is about what the facts take in memory, in bytes.
+func (f *Facts) Size() int {
+	size := len(f.Skipped)
 	for i := range f.Packages {
 		p := &f.Packages[i]
-		size += len(p.Ecosystem) + len(p.Root) + len(p.Name) + len(p.Instance) + len(p.Version)
+		size += packageCost + len(p.Ecosystem) + len(p.Root) + len(p.Name) + len(p.Instance) + len(p.Version)
 		for _, list := range [][]string{p.Files, p.Trees, p.Requires, p.Provides} {
 			for _, s := range list {
-				size += len(s)
+				size += textCost + len(s)
 			}
 		}
 	}
 	for _, d := range f.Diverted {
-		size += len(d.From) + len(d.To) + len(d.By)
+		size += 3*textCost + len(d.From) + len(d.To) + len(d.By)
 	}
-	if size > MaxFacts {
+	return size
+}
+
+// Bound drops facts that say more than [MaxFacts], and says so instead.
+func (f *Facts) Bound() {
+	if f.Size() > MaxFacts {
 		f.Packages, f.Diverted, f.Skipped = nil, nil, "describes more than 64 MB of names"
 	}
 }
@@ -122,6 +133,7 @@ func DecodeFacts(b []byte) (Facts, error) {
 		f.Packages = append(f.Packages, r.pkg())
 	}
 	for n := r.count(); n > 0 && !r.bad; n-- {
+		r.pay(3 * textCost)
 		f.Diverted = append(f.Diverted, Diversion{From: r.text(), To: r.text(), By: r.text()})
 	}
 	if r.bad || len(r.b) > 0 {
@@ -168,14 +180,19 @@ func (r *factReader) text() string {
 	return s
 }
 
+// pay takes what is not text off the room.
+func (r *factReader) pay(cost int) {
+	if r.room -= cost; r.room < 0 {
+		r.fail()
+	}
+}
+
 func (r *factReader) texts() []string {
 	var list []string
 	last := ""
 	for n := r.count(); n > 0 && !r.bad; n-- {
 		shared := int(r.number(uint64(len(last))))
-		if r.room -= shared; r.room < 0 {
-			r.fail()
-		}
+		r.pay(textCost + shared)
 		if r.bad {
 			return nil
 		}
@@ -186,6 +203,7 @@ func (r *factReader) texts() []string {
 }
 
 func (r *factReader) pkg() Package {
+	r.pay(packageCost)
 	flags := r.number(flagInstalled | flagMain | flagDev)
 	return Package{
 		Installed: flags&flagInstalled != 0, Main: flags&flagMain != 0, Dev: flags&flagDev != 0,

@@ -71,10 +71,11 @@ func heavierLayers(d *Delta) []Cause {
 	return heaviestCauses(c.found)
 }
 
-// heaviestCauses sorts and cuts the list. Another base image is always told.
+// heaviestCauses sorts and cuts the list. Another base image is always told, and
+// what a package manager writes down as it works comes last: it is not why.
 func heaviestCauses(out []Cause) []Cause {
 	slices.SortStableFunc(out, func(a, b Cause) int {
-		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), comparePaths(a.Path, b.Path), cmp.Compare(a.Fate, b.Fate), cmp.Compare(a.Layer, b.Layer))
+		return cmp.Or(boolInt(isRecord(a.Path))-boolInt(isRecord(b.Path)), cmp.Compare(b.Bytes, a.Bytes), comparePaths(a.Path, b.Path), cmp.Compare(a.Fate, b.Fate), cmp.Compare(a.Layer, b.Layer))
 	})
 	if base := slices.IndexFunc(out, func(c Cause) bool { return c.Base }); base >= maxCauses {
 		out[maxCauses-1] = out[base]
@@ -158,8 +159,10 @@ func (c *causeFinder) find(n *node, depth int) {
 		// Where about as much went as came, python3.11 became python3.12, and
 		// only the difference is a cause.
 		swapped := grown > n.growth()+n.growth()/2
-		// A directory is one line unless a few things in it are nearly all.
-		if swapped || sum < n.growth()-n.growth()/5 {
+		// A directory is one line unless a few things in it are nearly all, and
+		// one that an instruction brought is the thing itself unless one of
+		// them is: a second JDK is no lib/modules and lib/server.
+		if swapped || sum < n.growth()-n.growth()/5 || len(heavy) > 0 && brought(n) && heavy[0].growth() < n.growth()-n.growth()/5 {
 			heavy = nil
 		}
 	}
@@ -170,6 +173,9 @@ func (c *causeFinder) find(n *node, depth int) {
 		c.find(k, depth+1)
 	}
 }
+
+// brought tells whether a directory is new, and of one layer.
+func brought(n *node) bool { return !n.inOld && !n.layers.several() }
 
 func (c *causeFinder) addPath(n node, name string) {
 	change := Changed

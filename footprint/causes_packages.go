@@ -84,6 +84,9 @@ func (c *causeFinder) packages(changes []PackageChange) {
 		}
 	}
 	for _, cause := range found {
+		if len(cause.Packages) == 1 && cause.More == 0 {
+			cause.Path = c.pathOf(cause.Packages[0])
+		}
 		if cause.Strippable < cause.Bytes/2 {
 			cause.Strippable = 0
 		}
@@ -92,6 +95,16 @@ func (c *causeFinder) packages(changes []PackageChange) {
 			c.found = append(c.found, cause)
 		}
 	}
+}
+
+// pathOf is where the heaviest copy of a package is, "" for one of the system.
+func (c *causeFinder) pathOf(p PackageChange) string {
+	for _, is := range c.new.Packages { // heaviest first
+		if is.Ecosystem == p.Ecosystem && is.Name == p.Name {
+			return is.Path
+		}
+	}
+	return ""
 }
 
 // broughtPackage is the layer that brought a package, not one that only wrote

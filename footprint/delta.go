@@ -29,7 +29,8 @@ type Delta struct {
 	// all of them, to the change of Final; small ones are summed in an entry
 	// of their directory.
 	Paths []PathChange
-	// Causes explain a growth in words and bytes, heaviest first.
+	// Causes explain a growth in words and bytes, heaviest first. The databases
+	// and logs of package managers come after all others.
 	Causes []Cause
 }
 
@@ -214,7 +215,8 @@ type Cause struct {
 	Layer int
 	// Packages are the changed packages that are the cause, heaviest first, at
 	// most [MaxCausePackages]; of one ecosystem and layer. More counts the others
-	// that are in Bytes, too.
+	// that are in Bytes, too. Path is where the package is if it is a single one
+	// and its ecosystem tells.
 	Packages []PackageChange
 	More     int
 	// Strippable is how much of Bytes are debug sections and symbol tables, 0

@@ -1,6 +1,9 @@
 package footprint
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // known are the directories that everyone knows by a name. A path without a
 // leading slash is that of a directory below any other; * is any one name. The
@@ -53,6 +56,25 @@ var known = []struct {
 	{"debug symbols", "/usr/lib/debug", DebugInfo},
 	{"Mercurial history", ".hg", VersionControl},
 	{"Subversion history", ".svn", VersionControl},
+	{"package database", "/var/lib/dpkg", ""},
+	{"package database", "/lib/apk/db", ""},
+	{"package database", "/usr/lib/apk/db", ""},
+	{"package database", "/var/lib/rpm", ""},
+	{"package database", "/usr/lib/sysimage/rpm", ""},
+	{"package questions", "/var/cache/debconf", ""},
+}
+
+// records are where package managers of systems write down what they do.
+var records = []string{
+	"/var/lib/dpkg", "/var/cache/debconf", "/var/log/apt", "/var/log/dpkg.log", "/var/log/alternatives.log",
+	"/lib/apk/db", "/usr/lib/apk/db", "/var/log/apk.log",
+	"/var/lib/rpm", "/usr/lib/sysimage/rpm", "/var/lib/dnf", "/var/lib/yum", "/var/log/dnf.log", "/var/log/yum.log",
+	"/var/cache/ldconfig", "/etc/ld.so.cache",
+}
+
+// isRecord tells whether a path is one of these, or in one.
+func isRecord(path string) bool {
+	return slices.ContainsFunc(records, func(r string) bool { return path == r || holds(r, path) })
 }
 
 // label names a well-known directory, and is "" for any other path.

@@ -1,0 +1,8 @@
+FROM node:20-alpine
+WORKDIR /app
+COPY package.json ./
+RUN npm install --no-audit --no-fund && npm cache clean --force
+COPY src ./src
+RUN chown -R node:node /app
+USER node
+CMD ["node", "src/server.js"]

@@ -1,0 +1,7 @@
+FROM debian:bookworm-slim
+COPY jdk-21 /opt/jdk-21
+ENV JAVA_HOME=/opt/jdk-21
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends ant jq \
+ && rm -rf /var/lib/apt/lists/*
+COPY app /app

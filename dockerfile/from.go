@@ -326,5 +326,19 @@ func (f *File) OwnFrom(target string, layers []footprint.Layer, args map[string]
 	return first, true
 }
 
+// FromOrigin is the line of FROM that names the image which a stage is built on
+// in the end: nil if that is scratch, or if there is no such stage.
+func (f *File) FromOrigin(target string) *footprint.Origin {
+	stage, err := f.Target(target)
+	if err != nil {
+		return nil
+	}
+	root := f.Root(stage)
+	if root.Base == "scratch" {
+		return nil
+	}
+	return &footprint.Origin{File: f.Name, Stage: root.label(), Start: root.Start, End: root.fromEnd, Exact: true}
+}
+
 // Root is the stage that a stage of f goes back to: its Base is no stage.
 func (f *File) Root(s Stage) Stage { return f.chain(s)[0] }

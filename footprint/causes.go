@@ -42,7 +42,7 @@ func causes(root *node, d *Delta, old, new *Image) []Cause {
 	}
 	c.find(root, 0)
 	c.waste()
-	out := heaviestCauses(c.found)
+	out := heaviestCauses(c.found, c.records)
 	for i := range out {
 		out[i].CopyOf = copyOf(&out[i], new.Duplicates)
 	}
@@ -68,19 +68,38 @@ func heavierLayers(d *Delta) []Cause {
 		}
 		c.found = append(c.found, Cause{Bytes: bytes, Metric: Compressed, Change: l.Change, Layer: l.New.Index})
 	}
-	return heaviestCauses(c.found)
+	return heaviestCauses(c.found, func(Cause) bool { return false })
 }
 
 // heaviestCauses sorts and cuts the list. Another base image is always told, and
 // what a package manager writes down as it works comes last: it is not why.
-func heaviestCauses(out []Cause) []Cause {
+func heaviestCauses(out []Cause, records func(Cause) bool) []Cause {
 	slices.SortStableFunc(out, func(a, b Cause) int {
-		return cmp.Or(boolInt(isRecord(a.Path))-boolInt(isRecord(b.Path)), cmp.Compare(b.Bytes, a.Bytes), comparePaths(a.Path, b.Path), cmp.Compare(a.Fate, b.Fate), cmp.Compare(a.Layer, b.Layer))
+		return cmp.Or(boolInt(records(a))-boolInt(records(b)), cmp.Compare(b.Bytes, a.Bytes), comparePaths(a.Path, b.Path), cmp.Compare(a.Fate, b.Fate), cmp.Compare(a.Layer, b.Layer))
 	})
 	if base := slices.IndexFunc(out, func(c Cause) bool { return c.Base }); base >= maxCauses {
 		out[maxCauses-1] = out[base]
 	}
 	return out[:min(len(out), maxCauses)]
+}
+
+// records tells whether a cause is what package managers write down: the path is
+// theirs, or most of what is known of the waste below it.
+func (c *causeFinder) records(cause Cause) bool {
+	if isRecord(cause.Path) || cause.Fate == "" {
+		return isRecord(cause.Path)
+	}
+	var known, theirs Bytes
+	for _, f := range c.new.DeadFiles {
+		if f.By != cause.Layer || f.Fate != cause.Fate || !holds(cause.Path, f.Path) {
+			continue
+		}
+		known += f.Bytes
+		if isRecord(f.Path) {
+			theirs += f.Bytes
+		}
+	}
+	return theirs > known/2
 }
 
 // causeFinder looks for the paths and the waste that grew.
@@ -161,8 +180,8 @@ func (c *causeFinder) find(n *node, depth int) {
 		swapped := grown > n.growth()+n.growth()/2
 		// A directory is one line unless a few things in it are nearly all, and
 		// one that an instruction brought is the thing itself unless one of
-		// them is: a second JDK is no lib/modules and lib/server.
-		if swapped || sum < n.growth()-n.growth()/5 || len(heavy) > 0 && brought(n) && heavy[0].growth() < n.growth()-n.growth()/5 {
+		// them is all but all: a second JDK is no lib and jmods.
+		if swapped || sum < n.growth()-n.growth()/5 || len(heavy) > 0 && brought(n) && heavy[0].growth() < n.growth()-n.growth()/16 {
 			heavy = nil
 		}
 	}

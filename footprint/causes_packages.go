@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // packageChanges are the packages that may be causes. On another base those
@@ -53,11 +54,25 @@ func (c *causeFinder) packages(changes []PackageChange) {
 	type group struct {
 		ecosystem string
 		layer     int
-		change    Change
+		upgraded  bool
 		dev       bool
 	}
 	at := map[group]int{}
 	var found []Cause
+	var copies []PackageChange
+	add := func(i int, p PackageChange) {
+		cause := &found[i]
+		cause.Bytes += p.Bytes
+		cause.Strippable += max(p.Strippable, 0)
+		if p.Through != cause.Through && p.Name != cause.Through {
+			cause.Through = ""
+		}
+		if len(cause.Packages) < MaxCausePackages {
+			cause.Packages = append(cause.Packages, p)
+		} else {
+			cause.More++
+		}
+	}
 	slices.SortStableFunc(changes, func(a, b PackageChange) int { return cmp.Compare(b.Bytes, a.Bytes) })
 	for _, p := range changes {
 		if p.Bytes <= 0 {
@@ -67,20 +82,46 @@ func (c *causeFinder) packages(changes []PackageChange) {
 		if c.delta.replaced() && p.Layer < c.base {
 			p.Layer = -1
 		}
-		g := group{p.Ecosystem, p.Layer, p.Change, p.Dev}
+		switch {
+		case p.Change != Changed || c.pathOf(p) == "" || p.Strippable != 0:
+		case c.unchanged(p.Layer):
+			p.Layer = -1 // more of it stands elsewhere
+			copies = append(copies, p)
+			continue
+		case p.From == p.To:
+			copies = append(copies, p)
+			continue
+		}
+		g := group{p.Ecosystem, p.Layer, upgraded(p), p.Dev}
 		i, ok := at[g]
 		if !ok {
 			i = len(found)
 			at[g] = i
-			found = append(found, Cause{Metric: Unpacked, Change: p.Change, Layer: p.Layer})
+			found = append(found, Cause{Metric: Unpacked, Change: Added, Layer: p.Layer, Dev: p.Dev, Through: cmp.Or(p.Through, p.Name)})
+			if g.upgraded {
+				found[i].Change, found[i].Through = Changed, ""
+			}
 		}
-		cause := &found[i]
-		cause.Bytes += p.Bytes
-		cause.Strippable += max(p.Strippable, 0)
-		if len(cause.Packages) < MaxCausePackages {
-			cause.Packages = append(cause.Packages, p)
+		add(i, p)
+	}
+	// Another copy of what was there came along with what is new.
+	for _, p := range copies {
+		best := -1
+		for i := range found {
+			o := &found[i]
+			if o.Change == Added && (o.Layer == p.Layer || p.Layer < 0) && o.Packages[0].Ecosystem == p.Ecosystem && (best < 0 || o.Bytes > found[best].Bytes) {
+				best = i
+			}
+		}
+		if best < 0 {
+			best = len(found)
+			found = append(found, Cause{Metric: Unpacked, Change: Changed, Layer: p.Layer, Dev: p.Dev})
+		}
+		if c := &found[best]; c.Change == Changed {
+			add(best, p)
 		} else {
-			cause.More++
+			c.Bytes += p.Bytes
+			c.More++
 		}
 	}
 	for _, cause := range found {
@@ -95,6 +136,28 @@ func (c *causeFinder) packages(changes []PackageChange) {
 			c.found = append(c.found, cause)
 		}
 	}
+}
+
+// upgraded tells whether a version of the package is gone, or whether it is another
+// build of the same.
+func upgraded(p PackageChange) bool {
+	if p.Change == Added {
+		return false
+	}
+	now := strings.Split(p.To, ", ")
+	for _, was := range strings.Split(p.From, ", ") {
+		if !slices.Contains(now, was) {
+			return true
+		}
+	}
+	return p.From == p.To
+}
+
+// unchanged tells whether both images have a layer of the new one.
+func (c *causeFinder) unchanged(layer int) bool {
+	return slices.ContainsFunc(c.delta.Layers, func(l LayerChange) bool {
+		return l.New != nil && l.New.Index == layer && l.Change == Same
+	})
 }
 
 // pathOf is where the heaviest copy of a package is, "" for one of the system.
@@ -157,7 +220,10 @@ func copyOf(c *Cause, duplicates []Duplicate) string {
 		if one < c.Bytes-c.Bytes/5 {
 			continue
 		}
-		here := slices.IndexFunc(d.Paths, func(p string) bool { return p == c.Path || holds(c.Path, p) })
+		here := slices.IndexFunc(d.Paths, func(p string) bool {
+			// What is below a directory that was there may have been there, too.
+			return p == c.Path || c.Change == Added && one <= c.Bytes && holds(c.Path, p)
+		})
 		if here < 0 || here >= len(d.Layers) {
 			continue
 		}

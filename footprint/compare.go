@@ -225,12 +225,16 @@ func changedPackages(old, new []Package, size func(Package) Bytes) []PackageChan
 		case !ok:
 			out = append(out, PackageChange{
 				Ecosystem: name.ecosystem, Name: name.name, Change: Removed,
-				From: was.text(), Bytes: -was.bytes, Strippable: -was.strippable, Layer: -1, Through: was.through, Dev: was.dev,
+				From: was.text(), Bytes: -was.bytes, Strippable: -was.strippable, Layer: -1, Through: was.heaviest().Through, Dev: was.heaviest().Dev,
 			})
 		case was.bytes != is.bytes || was.text() != is.text():
+			// Where npm has a semver in it and the app gets another one, the
+			// change is that of the app's.
+			grew := is.grown(was)
 			out = append(out, PackageChange{
 				Ecosystem: name.ecosystem, Name: name.name, Change: Changed,
-				From: was.text(), To: is.text(), Bytes: is.bytes - was.bytes, Strippable: is.strippable - was.strippable, Layer: is.layer, Through: is.through, Dev: is.dev,
+				From: was.text(), To: is.text(), Bytes: is.bytes - was.bytes, Strippable: is.strippable - was.strippable,
+				Layer: grew.Layer, Through: grew.Through, Dev: grew.Dev,
 			})
 		}
 	}
@@ -238,7 +242,7 @@ func changedPackages(old, new []Package, size func(Package) Bytes) []PackageChan
 		if _, ok := before[name]; !ok {
 			out = append(out, PackageChange{
 				Ecosystem: name.ecosystem, Name: name.name, Change: Added,
-				To: is.text(), Bytes: is.bytes, Strippable: is.strippable, Layer: is.layer, Through: is.through, Dev: is.dev,
+				To: is.text(), Bytes: is.bytes, Strippable: is.strippable, Layer: is.heaviest().Layer, Through: is.heaviest().Through, Dev: is.heaviest().Dev,
 			})
 		}
 	}
@@ -253,20 +257,37 @@ type packageName struct{ ecosystem, name string }
 
 // installed is everything installed under one name.
 type installed struct {
-	versions   []string
+	of         []Package
 	bytes      Bytes
 	strippable Bytes
-	// The rest is that of the heaviest of them.
-	heaviest Bytes
-	layer    int
-	through  string
-	path     string
-	dev      bool
 }
 
 func (i installed) text() string {
-	slices.Sort(i.versions)
-	return strings.Join(slices.Compact(i.versions), ", ")
+	var versions []string
+	for _, p := range i.of {
+		versions = append(versions, p.Version)
+	}
+	slices.Sort(versions)
+	return strings.Join(slices.Compact(versions), ", ")
+}
+
+func (i installed) heaviest() Package {
+	return slices.MaxFunc(i.of, func(a, b Package) int { return cmp.Compare(a.Bytes, b.Bytes) })
+}
+
+// grown is the version that grew most since before, and of equals the heaviest.
+func (i installed) grown(before installed) Package {
+	growth := func(p Package) Bytes {
+		for _, was := range before.of {
+			if was.Version == p.Version {
+				return p.Bytes - was.Bytes
+			}
+		}
+		return p.Bytes
+	}
+	return slices.MaxFunc(i.of, func(a, b Package) int {
+		return cmp.Or(cmp.Compare(growth(a), growth(b)), cmp.Compare(a.Bytes, b.Bytes))
+	})
 }
 
 func byName(packages []Package, size func(Package) Bytes) map[packageName]installed {
@@ -274,13 +295,9 @@ func byName(packages []Package, size func(Package) Bytes) map[packageName]instal
 	for _, p := range packages {
 		name := packageName{p.Ecosystem, p.Name}
 		i := out[name]
-		i.versions = append(i.versions, p.Version)
+		i.of = append(i.of, p)
 		i.bytes += size(p)
 		i.strippable += p.Strippable
-		if len(i.versions) == 1 || p.Bytes > i.heaviest {
-			i.heaviest, i.layer, i.through, i.dev = p.Bytes, p.Layer, p.Through, p.Dev
-			i.path = p.Path
-		}
 		out[name] = i
 	}
 	return out

@@ -219,6 +219,11 @@ type Cause struct {
 	// and its ecosystem tells.
 	Packages []PackageChange
 	More     int
+	// Through is the package that all of them came with, itself among them or
+	// not, "" where there are several or none is known. Dev is set where all are
+	// for development only.
+	Through string
+	Dev     bool
 	// Strippable is how much of Bytes are debug sections and symbol tables, 0
 	// where they are not what grew.
 	Strippable Bytes

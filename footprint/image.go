@@ -104,6 +104,9 @@ type Base struct {
 	// Digest is the manifest digest of the base image, "" where it is not
 	// known. A name stays when the image behind it changes.
 	Digest string
+	// Origin is the FROM that names it, nil if unknown. It is not kept in a
+	// baseline.
+	Origin *Origin
 	// Metrics are those of the base layers inside this image: its wasted
 	// bytes include base files that own layers replaced or deleted, because
 	// they are shipped in base layers all the same.

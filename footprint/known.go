@@ -13,6 +13,7 @@ var known = []struct {
 	kind        ContentKind
 }{
 	{"npm cache", ".npm/_cacache", PackageCaches},
+	{"npm logs", ".npm/_logs", ""},
 	{"yarn cache", ".cache/yarn", PackageCaches},
 	{"yarn cache", ".yarn/cache", PackageCaches},
 	{"yarn cache", ".yarn/berry/cache", PackageCaches},
@@ -61,7 +62,7 @@ var known = []struct {
 	{"package database", "/usr/lib/apk/db", ""},
 	{"package database", "/var/lib/rpm", ""},
 	{"package database", "/usr/lib/sysimage/rpm", ""},
-	{"package questions", "/var/cache/debconf", ""},
+	{"debconf database", "/var/cache/debconf", ""},
 }
 
 // records are where package managers of systems write down what they do.

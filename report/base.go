@@ -42,6 +42,19 @@ func baseNames(c *footprint.BaseChange, q quote) string {
 	return q(now) + ", another image of that name"
 }
 
+// broughtCause is the layer that brought a cause, nil if unknown. Another base comes
+// with a line, too.
+func (img *Image) broughtCause(c footprint.Cause) *footprint.Layer {
+	if !c.Base {
+		return img.layer(c.Layer)
+	}
+	if img.Delta.Base == nil || place(img.Delta.Base.New.Origin) == "" {
+		return nil
+	}
+	now, _ := splitDigest(img.Delta.Base.New)
+	return &footprint.Layer{Origin: img.Delta.Base.New.Origin, CreatedBy: strings.TrimSpace("FROM " + now)}
+}
+
 // withBase moves another base up to the last of the n causes that are listed one by
 // one: it has a line of its own, however little it weighs.
 func withBase(causes []footprint.Cause, n int) []footprint.Cause {

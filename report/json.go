@@ -146,10 +146,12 @@ type imageJSON struct {
 }
 
 type baseJSON struct {
-	FoundBy   string            `json:"found_by"`
-	Reference string            `json:"reference"`
-	Digest    string            `json:"digest"`
-	Metrics   footprint.Metrics `json:"metrics"`
+	FoundBy   string `json:"found_by"`
+	Reference string `json:"reference"`
+	Digest    string `json:"digest"`
+	// Origin is the line of FROM.
+	Origin  *footprint.Origin `json:"origin,omitempty"`
+	Metrics footprint.Metrics `json:"metrics"`
 }
 
 type ownJSON struct {
@@ -237,10 +239,13 @@ type causeJSON struct {
 	// Packages are the heaviest packages that are the cause, More counts the
 	// others; Strippable is how much of the bytes strip would take back, and
 	// CopyOf another path with the same content.
-	Packages   []footprint.PackageChange `json:"packages,omitempty"`
-	More       int                       `json:"more,omitempty"`
-	Strippable footprint.Bytes           `json:"strippable,omitempty"`
-	CopyOf     string                    `json:"copy_of,omitempty"`
+	Packages []footprint.PackageChange `json:"packages,omitempty"`
+	More     int                       `json:"more,omitempty"`
+	// Through and Dev are true of all those packages.
+	Through    string          `json:"through,omitempty"`
+	Dev        bool            `json:"dev,omitempty"`
+	Strippable footprint.Bytes `json:"strippable,omitempty"`
+	CopyOf     string          `json:"copy_of,omitempty"`
 	// Mostly is set where other layers brought a smaller part of the bytes.
 	Mostly bool `json:"mostly,omitempty"`
 }
@@ -367,7 +372,7 @@ func newFootprintJSON(img *footprint.Image) footprintJSON {
 		Layers: []layerJSON{}, Dead: filled(img.Dead),
 	}
 	if b := img.Base; b != nil {
-		out.Base = &baseJSON{b.FoundBy, b.Reference, b.Digest, b.Metrics}
+		out.Base = &baseJSON{b.FoundBy, b.Reference, b.Digest, b.Origin, b.Metrics}
 	}
 	if img.Own != nil {
 		out.Own = &ownJSON{*img.Own}

@@ -325,7 +325,7 @@ func (m *markdown) causeRows(img *Image, causes []footprint.Cause) []string {
 			}
 			return append(rows, fmt.Sprintf("%d. %s: %d more\n", i+1, sum.Signed(), len(causes)-i))
 		}
-		by := m.from(img.layer(c.Layer), inText)
+		by := m.from(img.broughtCause(c), inText)
 		if by != "" {
 			if by = ", by " + by; c.Mostly {
 				by = ", mostly" + by[1:]

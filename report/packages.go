@@ -63,7 +63,15 @@ func (img *Image) packagesWhat(c footprint.Cause, q quote) string {
 			words += fmt.Sprintf(" and %s more", count(int64(c.More)))
 		}
 	}
-	return words + img.packagesBecame(c, q)
+	return words + img.packagesBecame(c, q) + strippableWords(c)
+}
+
+// strippableWords says how much of a cause strip would take back.
+func strippableWords(c footprint.Cause) string {
+	if c.Strippable == 0 {
+		return ""
+	}
+	return ", " + c.Strippable.String() + " of it debug symbols"
 }
 
 // packageWords names one package with the version that says most.
@@ -87,6 +95,7 @@ func (img *Image) packagesBecame(c footprint.Cause, q quote) string {
 		renewed = renewed && p.Change == footprint.Changed && !alike(p.From, p.To)
 		dev = dev && p.Dev
 	}
+	dev = dev || c.Dev
 	words := ""
 	switch {
 	case dev && len(c.Packages)+c.More == 1:
@@ -94,7 +103,12 @@ func (img *Image) packagesBecame(c footprint.Cause, q quote) string {
 	case dev:
 		words = ", dev dependencies"
 	}
-	switch through := commonThrough(all, c.Packages); {
+	through := commonThrough(all, c.Packages)
+	if c.Through != "" && !slices.ContainsFunc(c.Packages, func(p footprint.PackageChange) bool { return alike(p.Name, c.Through) }) {
+		through = c.Through
+	}
+	added = added || c.Change == footprint.Added && (c.Through != "" || c.Dev)
+	switch {
 	case added && through != "":
 		return words + " (new, through " + q(through) + ")"
 	case added || c.More > 0 && c.Change == footprint.Added:

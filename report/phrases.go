@@ -68,6 +68,7 @@ func (img *Image) causeWords(c footprint.Cause, q quote, rest map[string]bool, a
 	if c.CopyOf != "" {
 		name += ", the same as " + q(c.CopyOf)
 	}
+	name += strippableWords(c)
 	return name
 }
 

@@ -290,7 +290,7 @@ func (j *footprintJSON) image() (*footprint.Image, error) {
 		return nil, err
 	}
 	if b := j.Base; b != nil {
-		img.Base = &footprint.Base{FoundBy: b.FoundBy, Reference: b.Reference, Digest: b.Digest, Metrics: b.Metrics}
+		img.Base = &footprint.Base{FoundBy: b.FoundBy, Reference: b.Reference, Digest: b.Digest, Origin: b.Origin, Metrics: b.Metrics}
 		if err := checkMetrics(b.Metrics); err != nil {
 			return nil, err
 		}

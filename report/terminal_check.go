@@ -235,8 +235,9 @@ func (s *sheet) rest(causes []footprint.Cause) {
 
 // where says what made a layer: its place in a Dockerfile, if that is known, and its
 // instruction.
-func where(img *Image, index int) string {
-	l := img.layer(index)
+func where(img *Image, index int) string { return whereMade(img.layer(index)) }
+
+func whereMade(l *footprint.Layer) string {
 	if l == nil {
 		return ""
 	}
@@ -248,7 +249,7 @@ func where(img *Image, index int) string {
 
 // broughtBy says what made the layer behind a growth, and where it is not alone.
 func broughtBy(img *Image, c footprint.Cause) string {
-	by := where(img, c.Layer)
+	by := whereMade(img.broughtCause(c))
 	if c.Mostly && by != "" {
 		by = "mostly " + by
 	}

@@ -77,6 +77,25 @@ func (f *attributeFlags) attribute(ctx context.Context, m *measurer, img *source
 	for i, origin := range f.file.Attribute(*f.target, out.Layers, base, nil) {
 		out.Layers[i].Origin = origin
 	}
+	nameFrom(f.file, out)
+}
+
+// nameFrom tells which line of the file names the base: the one that the stage of
+// the uppermost layer goes back to. It is as certain as that layer's line.
+func nameFrom(file *dockerfile.File, out *footprint.Image) {
+	if out.Base == nil {
+		return
+	}
+	for _, l := range slices.Backward(out.Layers) {
+		if l.Origin == nil {
+			continue
+		}
+		if from := file.FromOrigin(l.Origin.Stage); from != nil {
+			from.File, from.Exact = l.Origin.File, l.Origin.Exact
+			out.Base.Origin = from
+		}
+		return
+	}
 }
 
 // exactly takes the lines from the provenance, and is false where there are
@@ -111,6 +130,7 @@ func (f *attributeFlags) exactly(ctx context.Context, m *measurer, img *source.I
 		}
 		out.Layers[i].Origin = o
 	}
+	nameFrom(built, out)
 	return true
 }
 

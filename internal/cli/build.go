@@ -521,5 +521,6 @@ func (m *measurer) attributeBuilt(w want, img *source.Image, head *footprint.Ima
 			head.Layers[i].Origin = origin
 		}
 	}
+	nameFrom(built.File, head)
 	return true
 }

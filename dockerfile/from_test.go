@@ -321,3 +321,17 @@ func FuzzProvenanceFrom(f *testing.F) {
 		}
 	})
 }
+
+func TestLineOfFrom(t *testing.T) {
+	t.Parallel()
+	f, err := Parse("Dockerfile", []byte("ARG V=3\nFROM alpine:${V} \\\n  AS base\nRUN a\nFROM scratch AS bare\nCOPY a /\nFROM base\nRUN b\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &footprint.Origin{File: "Dockerfile", Stage: "base", Start: 2, End: 3, Exact: true}
+	for target, want := range map[string]*footprint.Origin{"": want, "base": want, "2": want, "bare": nil, "missing": nil} {
+		if diff := cmp.Diff(want, f.FromOrigin(target)); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", target, diff)
+		}
+	}
+}

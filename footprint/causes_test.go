@@ -47,6 +47,19 @@ func TestCauses(t *testing.T) {
 			new:  spread("/opt/tool/lib", 50, 1000, 1),
 			want: []string{"50000 /opt/tool/lib added 1"},
 		},
+		"a directory of one instruction": {
+			new:  []File{file("/opt/jdk/jmods/base", 20_000, 1), file("/opt/jdk/lib/modules", 70_000, 1), file("/opt/jdk/lib/server/libjvm", 30_000, 1)},
+			want: []string{"120000 /opt/jdk added 1"},
+		},
+		"a directory of two instructions": {
+			new:  []File{file("/opt/jdk/lib/modules", 70_000, 1), file("/opt/jdk/plugins/x", 50_000, 2)},
+			want: []string{"70000 /opt/jdk/lib/modules added 1", "50000 /opt/jdk/plugins/x added 2"},
+		},
+		"records of a package manager come last": {
+			old:  []File{file("/var/lib/dpkg/status", 1000, 0), file("/var/log/dpkg.log", 10, 0)},
+			new:  []File{file("/srv/x", 700, 2), file("/var/lib/dpkg/status", 90_000, 1), file("/var/log/dpkg.log", 8000, 1), file("/var/www/y", 1000, 2)},
+			want: []string{"1000 /var/www/y added 2", "700 /srv/x added 2", "89000 /var/lib/dpkg [package database] changed 1", "7990 /var/log/dpkg.log changed 1"},
+		},
 		"a file that grew": {
 			old:  []File{file("/app/bin/server", 40_000, 1)},
 			new:  []File{file("/app/bin/server", 55_000, 2)},

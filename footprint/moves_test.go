@@ -151,6 +151,12 @@ func TestCausesArePackages(t *testing.T) {
 			owned(layers, []File{file("/data/x", 50, 3)}), owned(layers, []File{file("/data/x", 80, 3)}, apt("a", "1", 20, "")),
 			[]string{"+30 /data/x 3", "+20  dpkg:a >1 1"},
 		},
+		"the app's version of what another layer has, too": {
+			owned(layers, nil, Package{Ecosystem: "npm", Name: "semver", Version: "7", Path: "/npm/semver", Bytes: 900, Own: 900, Layer: 1, Through: "npm"}),
+			owned([]Layer{layers[0], layers[1], layer("RUN npm install", 1), layers[3]}, nil, Package{Ecosystem: "npm", Name: "semver", Version: "7", Path: "/npm/semver", Bytes: 900, Own: 900, Layer: 1, Through: "npm"},
+				Package{Ecosystem: "npm", Name: "semver", Version: "6", Path: "/app/semver", Bytes: 300, Own: 300, Layer: 2, Through: "nodemon", Dev: true}, npm("nodemon", "3", 500, true)),
+			[]string{"+800  npm:nodemon >3 dev npm:semver 7>6, 7 through nodemon dev 2"},
+		},
 		"one that shrank explains nothing": {
 			owned(layers, nil, apt("a", "1", 500, "")), owned(layers, nil, apt("a", "2", 100, ""), apt("b", "1", 70, "")),
 			[]string{"+70  dpkg:b >1 1"},
@@ -199,6 +205,13 @@ func TestCauseStripsAndCopies(t *testing.T) {
 	if got, want := packageCausesText(compared(t, old, image(app(3000, 300))).Causes), []string{"+2000 /srv/app 1"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
+	// What is somewhere below a directory that was there before is not what grew.
+	kept := []File{file("/npm/cp936", 90, 0), file("/srv/m/a/cp936", 90, 1), file("/srv/m/b", 10, 1)}
+	old, new = image(kept...), image(append(slices.Clone(kept[:2]), file("/srv/m/b", 50, 2), file("/srv/m/c", 50, 2))...)
+	new.Duplicates = []Duplicate{{Bytes: 90, Files: 1, Copies: 2, Paths: []string{"/npm/cp936", "/srv/m/a/cp936"}, Layers: []int{0, 1}}}
+	if got, want := packageCausesText(compared(t, stored(t, old), new).Causes), []string{"+90 /srv/m 2"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
 	old = image(file("/app/build/a", 300, 1), file("/app/build/b", 200, 1))
 	new = image(file("/app/build/a", 300, 1), file("/app/build/b", 200, 1), file("/srv/build/a", 300, 2), file("/srv/build/b", 200, 2))
 	new.Duplicates = []Duplicate{{Bytes: 500, Dir: true, Files: 2, Copies: 2, Paths: []string{"/app/build", "/srv/build"}, Layers: []int{1, 2}}}
@@ -206,5 +219,22 @@ func TestCauseStripsAndCopies(t *testing.T) {
 		if got, want := packageCausesText(compared(t, old, new).Causes), []string{"+500 /srv/build copy of /app/build 2"}; !slices.Equal(got, want) {
 			t.Errorf("got %q, want %q", got, want)
 		}
+	}
+}
+
+// Another copy of what was there came along with what is new, and where only another
+// layer is known to have it, that one brought nothing.
+func TestCopiesOfPackagesCameAlong(t *testing.T) {
+	t.Parallel()
+	layers := []Layer{layer("FROM", 1), layer("COPY npm", 1), layer("RUN npm install", 1)}
+	ms := func(bytes Bytes) Package {
+		return Package{Ecosystem: "npm", Name: "ms", Version: "2", Path: "/npm/ms", Bytes: bytes, Own: bytes, Layer: 1}
+	}
+	dev := Package{Ecosystem: "npm", Name: "nodemon", Version: "3", Path: "/app/nodemon", Bytes: 500, Own: 500, Layer: 2, Dev: true}
+	changed := slices.Clone(layers)
+	changed[2] = layer("RUN npm install -D", 1)
+	d := compared(t, owned(layers, nil, ms(100)), owned(changed, nil, ms(140), dev))
+	if got, want := packageCausesText(d.Causes), []string{"+540  npm:nodemon >3 dev and 1 more 2"}; !slices.Equal(got, want) || !d.Causes[0].Dev || d.Causes[0].Through != "nodemon" {
+		t.Errorf("got %q, want %q: %+v", got, want, d.Causes)
 	}
 }

@@ -57,8 +57,11 @@ func TestPackagesThatGrewInWords(t *testing.T) {
 		"one and some more":    {of(footprint.Added, 1100, added("golang", "a.example/b", "v1.2.3", "")), nil, "Go module: a.example/b and 1 100 more, new"},
 		"a crate":              {of(footprint.Added, 0, added("cargo", "serde", "1.0.1", "")), nil, "crate: serde 1.0.1, new"},
 		"a later ecosystem":    {of(footprint.Added, 0, added("brew", "jq", "1.7", "")), nil, "brew: jq 1.7, new"},
-		"a copy":               {footprint.Cause{Change: footprint.Added, Layer: 4, Path: "/srv/build", CopyOf: "/app/build"}, nil, "/srv/build, new, the same as /app/build"},
-		"a larger copy":        {footprint.Cause{Change: footprint.Changed, Layer: 4, Path: "/srv/build", CopyOf: "/app/build"}, nil, "/srv/build, the same as /app/build"},
+		"told of all": {footprint.Cause{Change: footprint.Added, Layer: 4, Packages: three[:1], More: 40, Through: "build-essential", Dev: true}, []footprint.PackageChange{upgraded},
+			"apt: gcc-12 and 40 more, dev dependencies (new, through build-essential)"},
+		"debug symbols": {footprint.Cause{Change: footprint.Changed, Layer: 4, Path: "/srv/app", Strippable: 30_000_000}, nil, "/srv/app, 30.0 MB of it debug symbols"},
+		"a copy":        {footprint.Cause{Change: footprint.Added, Layer: 4, Path: "/srv/build", CopyOf: "/app/build"}, nil, "/srv/build, new, the same as /app/build"},
+		"a larger copy": {footprint.Cause{Change: footprint.Changed, Layer: 4, Path: "/srv/build", CopyOf: "/app/build"}, nil, "/srv/build, the same as /app/build"},
 	} {
 		r := grewBy(t, c.cause, c.others...)
 		text := terminal(t, r, report.TerminalOptions{Width: 140})

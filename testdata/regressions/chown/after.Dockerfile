@@ -1,7 +1,7 @@
 FROM node:20-alpine
 WORKDIR /app
-COPY package.json ./
-RUN npm install --no-audit --no-fund && npm cache clean --force
+COPY package*.json ./
+RUN npm ci --no-audit --no-fund && npm cache clean --force
 COPY src ./src
 RUN chown -R node:node /app
 USER node

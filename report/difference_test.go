@@ -36,7 +36,7 @@ func TestDiffPartsAreThoseKnown(t *testing.T) {
 	}
 	half := baseUnknown(t)
 	half.Images[0].Head.Base = &footprint.Base{Metrics: total(half.Images[0].Head.Layers[:2], 0)}
-	half.Images[0].Base.Packages = []footprint.Package{}
+	half.Images[0].Delta.Packages = []footprint.PackageChange{{Ecosystem: "npm", Name: "react", Change: footprint.Changed, From: "18.0.0", To: "19.0.0"}}
 	for format, text := range both(t, half) {
 		wants(t, format, text, []string{"files (base not known)", "packages", "other files"}, []string{"FROM"})
 	}

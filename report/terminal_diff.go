@@ -73,7 +73,7 @@ type share struct {
 
 // partList returns the summands that are known: where the base of an image or its
 // packages were not looked at, their bytes are among the files, and a zero beside
-// them would be a claim.
+// them would be a claim. Where no package changed there is nothing to say of them.
 func (img *Image) partList(q quote) []share {
 	p := img.Delta.Parts
 	base := hasFiles(img.Base.Base) && hasFiles(img.Head.Base) || p.Base != 0

@@ -171,7 +171,7 @@ func TestHostileDatabases(t *testing.T) {
 			took, grown := time.Since(start), peak()
 			checkOwners(t, res.Image)
 			t.Logf("%v, %d MB, %d packages, skipped %v", took.Round(time.Millisecond), grown>>20, len(res.Image.Packages), res.Image.Skipped[:min(len(res.Image.Skipped), 2)])
-			if grown > 1500<<20 {
+			if grown > 800<<20 {
 				t.Errorf("took %d MB", grown>>20)
 			}
 		})

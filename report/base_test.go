@@ -44,6 +44,26 @@ func TestBaseBumpIsNamed(t *testing.T) {
 	}
 }
 
+// The line of FROM is the one to change, and a stored report keeps it.
+func TestBaseBumpHasALine(t *testing.T) {
+	t.Parallel()
+	img := bumped(t, 8_000_000, 0)
+	img.Head.Base.Reference = "node:22@sha256:" + strings.Repeat("b2", 32)
+	img.Head.Base.Origin = &footprint.Origin{File: "Dockerfile", Start: 3, End: 4}
+	r := wrap(judged(&img, parseBudget(t, ownBudget)))
+	for format, text := range both(t, r) {
+		wants(t, format, text, []string{"Dockerfile:3"}, nil)
+	}
+	wants(t, "comment", markdown(t, r, comment), []string{"`FROM node:22`\n"}, nil)
+	stored := toJSON(t, r)
+	if !strings.Contains(stored, `"start": 3`) {
+		t.Error("the line is not stored")
+	}
+	if _, err := report.ReadJSON(strings.NewReader(strings.Replace(stored, `"start": 3`, `"start": 5`, 1)), 1<<24); err == nil {
+		t.Error("a line that ends before it begins was read")
+	}
+}
+
 // A base bump alone keeps to the budget of the own layers.
 func TestBaseBumpKeepsTheOwnBudget(t *testing.T) {
 	t.Parallel()

@@ -294,6 +294,9 @@ func (j *footprintJSON) image() (*footprint.Image, error) {
 		if err := checkMetrics(b.Metrics); err != nil {
 			return nil, err
 		}
+		if o := b.Origin; o != nil && (o.Start < 0 || o.End < o.Start) {
+			return nil, fmt.Errorf("the base comes from lines %d to %d", o.Start, o.End)
+		}
 	}
 	if j.Own != nil {
 		img.Own = &j.Own.Metrics

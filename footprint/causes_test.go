@@ -2,6 +2,7 @@ package footprint
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
@@ -252,5 +253,22 @@ func TestCausesOfSeveralLayers(t *testing.T) {
 		if diff := gocmp.Diff(c.exact, causesText(compared(t, old, new).Causes)); diff != "" {
 			t.Errorf("%s, with the files: %s", name, diff)
 		}
+	}
+}
+
+// Waste whose files are in no one directory is a record if most of them are.
+func TestRecordsAmongWasteComeLast(t *testing.T) {
+	t.Parallel()
+	layers := []Layer{layer("FROM", 1), layer("RUN apt-get", 1)}
+	sh := file("/usr/bin/sh", 5000, 0)
+	old := built(layers, []File{sh})
+	new := built(layers, []File{sh, file("/srv/x", 300, 1)}, Dead{Bytes: 900, In: 0, By: 1, Fate: Replaced, Under: "/", Files: 2})
+	new.DeadFiles = []DeadFile{{Path: "/var/lib/dpkg/status", Bytes: 800, In: 0, By: 1, Fate: Replaced}, {Path: "/etc/x", Bytes: 100, In: 0, By: 1, Fate: Replaced}}
+	if got, want := causesText(compared(t, old, new).Causes), []string{"300 /srv/x added 1", "900 / (replaced) added 1"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	new.DeadFiles[0].Path = "/srv/status"
+	if got, want := causesText(compared(t, old, new).Causes), []string{"900 / (replaced) added 1", "300 /srv/x added 1"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

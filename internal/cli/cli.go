@@ -68,6 +68,12 @@ func Exec(ctx context.Context) {
 	// Libraries below BuildKit's client log to standard error, past the filter
 	// that makes text harmless. What matters of it comes back as errors.
 	logrus.SetOutput(io.Discard)
+	// What is held while images are merged is a few large slices, so collecting
+	// twice as often costs next to nothing, and an image of a million files a
+	// fifth of the memory less. GOGC still decides where it is set.
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
+	}
 	c := &Command{
 		Stdout: os.Stdout, Stderr: os.Stderr,
 		Getenv: os.Getenv, Now: time.Now, Terminal: terminalWidth,

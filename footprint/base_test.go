@@ -22,6 +22,7 @@ func onDebian(reference string, bytes Bytes, layers int, own ...File) *Image {
 	files = append(files, file("/usr/bin/tool", 6*mb, layers), file("/app/server.js", 2*mb, layers+1))
 	for _, f := range own {
 		f.Layer += layers
+		f.Made = f.Layer
 		all[f.Layer].DiffID += " with " + f.Path
 		files = append(files, f)
 	}

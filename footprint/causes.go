@@ -211,16 +211,9 @@ func (c *causeFinder) addPath(n node, name string) {
 	}
 	heaviest := shares.most()
 	add := func(bytes Bytes, layer int, mostly bool) {
-		by := c.broughtBy(n.path, bytes, layer)
-		if by < c.base {
-			by = layer // a copy of what the base holds is above it
-		}
-		if by != layer && c.gains[by] > 0 && c.gains[by] < bytes {
-			mostly = true // what was written again came from others too
-		}
 		c.found = append(c.found, Cause{
 			Bytes: bytes, Metric: Unpacked, Label: name, Path: n.path,
-			Change: change, Layer: by, Mostly: mostly && by >= 0, Strippable: c.strippable(n, bytes),
+			Change: change, Layer: layer, Mostly: mostly && layer >= 0, Strippable: c.strippable(n, bytes),
 		})
 	}
 	switch {
@@ -252,48 +245,6 @@ func (c *causeFinder) shares(n node) (shares layerSums, sum Bytes) {
 		}
 	}
 	return shares, sum
-}
-
-// broughtBy is the layer that brought so many bytes of a path. It is the one
-// that holds them now, unless that one only wrote them again.
-func (c *causeFinder) broughtBy(path string, bytes Bytes, layer int) int {
-	if layer < 0 || layer >= len(c.new.Layers) {
-		return -1
-	}
-	for {
-		in := c.rewrittenFrom(path, bytes, layer)
-		// Only a layer below can have been rewritten, so this ends.
-		if in < 0 || in >= layer {
-			return layer
-		}
-		layer = in
-	}
-}
-
-// rewrittenFrom is the layer whose copy of the path was rewritten by the given
-// one, or -1.
-func (c *causeFinder) rewrittenFrom(path string, bytes Bytes, by int) int {
-	var known layerSums
-	for _, f := range c.new.DeadFiles {
-		if f.By == by && f.Fate == Rewritten && (f.Path == path || holds(path, f.Path)) {
-			known.add(f.In, f.Bytes)
-		}
-	}
-	if in := known.most(); in >= 0 {
-		return in
-	}
-	// Without a file as witness only one layer may have held as much there.
-	in := -1
-	for _, dead := range c.new.Dead {
-		if dead.By != by || dead.Fate != Rewritten || dead.Bytes < bytes || dead.Under != path && !holds(dead.Under, path) && !holds(path, dead.Under) {
-			continue
-		}
-		if in >= 0 {
-			return -1
-		}
-		in = dead.In
-	}
-	return in
 }
 
 // waste adds what hides more than it did. The layers of the old image are

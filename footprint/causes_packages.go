@@ -78,7 +78,6 @@ func (c *causeFinder) packages(changes []PackageChange) {
 		if p.Bytes <= 0 {
 			continue
 		}
-		p.Layer = c.broughtPackage(p)
 		if c.delta.replaced() && p.Layer < c.base {
 			p.Layer = -1
 		}
@@ -168,17 +167,6 @@ func (c *causeFinder) pathOf(p PackageChange) string {
 		}
 	}
 	return ""
-}
-
-// broughtPackage is the layer that brought a package, not one that only wrote
-// it again.
-func (c *causeFinder) broughtPackage(p PackageChange) int {
-	for _, is := range c.new.Packages {
-		if is.Ecosystem == p.Ecosystem && is.Name == p.Name && is.Path != "" && is.Layer == p.Layer {
-			return c.broughtBy(is.Path, p.Bytes, p.Layer)
-		}
-	}
-	return p.Layer
 }
 
 // strippable is how much of the growth of a path strip would take back, 0 where

@@ -169,33 +169,18 @@ func TestCausesWithoutFiles(t *testing.T) {
 	}
 }
 
-// What chown -R wrote again was brought by the layer below it; the way down may
-// be long, and is not guessed.
+// What chown -R wrote again was brought by a layer below it.
 func TestCausesNameTheLayerThatBroughtIt(t *testing.T) {
 	t.Parallel()
 	layers := []Layer{layer("FROM", 1), layer("COPY app", 1), layer("COPY lib", 1), layer("RUN chmod", 1), layer("RUN chown", 1)}
 	old := built(layers, []File{file("/a", 1, 0)})
-	files := []File{file("/a", 1, 0), file("/app/model.bin", 9000, 4), file("/app/lib/x", 5, 4)}
-	for name, c := range map[string]struct {
-		dead  []Dead
-		files []DeadFile
-		want  int
-	}{
-		"not rewritten":    {nil, nil, 4},
-		"one below":        {[]Dead{{In: 1, By: 4, Fate: Rewritten, Bytes: 9000, Under: "/app"}}, nil, 1},
-		"two steps":        {[]Dead{{In: 3, By: 4, Fate: Rewritten, Bytes: 9000, Under: "/app"}, {In: 1, By: 3, Fate: Rewritten, Bytes: 9000, Under: "/app"}}, nil, 1},
-		"replaced":         {[]Dead{{In: 1, By: 4, Fate: Replaced, Bytes: 9000, Under: "/app"}}, nil, 4},
-		"elsewhere":        {[]Dead{{In: 1, By: 4, Fate: Rewritten, Bytes: 9000, Under: "/opt"}}, nil, 4},
-		"two in question":  {[]Dead{{In: 1, By: 4, Fate: Rewritten, Bytes: 9000, Under: "/app"}, {In: 2, By: 4, Fate: Rewritten, Bytes: 9000, Under: "/app"}}, nil, 4},
-		"one large enough": {[]Dead{{In: 1, By: 4, Fate: Rewritten, Bytes: 9000, Under: "/app"}, {In: 2, By: 4, Fate: Rewritten, Bytes: 50, Under: "/app"}}, nil, 1},
-		"with a witness":   {[]Dead{{In: 1, By: 4, Fate: Rewritten, Bytes: 9000, Under: "/app"}, {In: 2, By: 4, Fate: Rewritten, Bytes: 9500, Under: "/app"}}, []DeadFile{{Path: "/app/model.bin", Bytes: 9000, In: 1, By: 4, Fate: Rewritten}}, 1},
-		"in its own layer": {[]Dead{{In: 4, By: 4, Fate: Rewritten, Bytes: 9000, Under: "/app"}}, nil, 4},
-	} {
-		img := built(layers, files, c.dead...)
-		img.DeadFiles = c.files
-		for _, cause := range compared(t, old, img).Causes {
-			if cause.Fate == "" && cause.Layer != c.want {
-				t.Errorf("%s: %+v, want layer %d", name, cause, c.want)
+	for made := 1; made <= 4; made++ {
+		model, lib := file("/app/model.bin", 9000, 4), file("/app/lib/x", 5, 4)
+		model.Made = made
+		for _, before := range []*Image{old, stored(t, old)} {
+			causes := compared(t, before, built(layers, []File{file("/a", 1, 0), model, lib})).Causes
+			if len(causes) != 1 || causes[0].Layer != made {
+				t.Errorf("made by %d: %+v", made, causes)
 			}
 		}
 	}

@@ -87,11 +87,19 @@ func Compare(old, new *Image) (*Delta, error) {
 func causeTree(root *node, d *Delta, old, new *Image) *node {
 	packages := old.Packages != nil && new.Packages != nil && len(old.Packages)+len(new.Packages) > 0
 	full := old.Files != nil && new.Files != nil
-	if !packages && !(d.replaced() && full) {
+	if !packages && !d.replaced() {
 		return root
 	}
 	if !full {
-		return coarseTree(unowned(old), unowned(new), d.Layers)
+		if d.replaced() && new.Files != nil {
+			own := *new
+			own.Files = madeAbove(new)
+			new = &own
+		}
+		if packages {
+			old, new = unowned(old), unowned(new)
+		}
+		return coarseTree(old, new, d.Layers)
 	}
 	oldFiles, newFiles := old.Files, new.Files
 	if d.replaced() {
@@ -168,9 +176,26 @@ func baseLayers(img *Image) int {
 // ownFiles walks the final filesystem without the files of the base.
 func ownFiles(img *Image) iter.Seq[File] {
 	base := baseLayers(img)
+	files := madeAbove(img)
+	return func(yield func(File) bool) {
+		for f := range files {
+			if (f.Kind != Regular || f.Layer >= base) && !yield(f) {
+				return
+			}
+		}
+	}
+}
+
+// madeAbove walks the final filesystem; what an own layer wrote again of the base
+// is that layer's doing.
+func madeAbove(img *Image) iter.Seq[File] {
+	base := baseLayers(img)
 	return func(yield func(File) bool) {
 		for f := range img.Files {
-			if (f.Kind != Regular || f.Layer >= base) && !yield(f) {
+			if f.Layer >= base && f.Made < base {
+				f.Made = f.Layer
+			}
+			if !yield(f) {
 				return
 			}
 		}

@@ -18,7 +18,7 @@ func layer(command string, compressed Bytes) Layer {
 }
 
 func file(path string, size Bytes, layer int) File {
-	return File{Path: path, Kind: Regular, Size: size, Hash: uint64(size) + 1, Layer: layer, Mode: 0o644}
+	return File{Path: path, Kind: Regular, Size: size, Hash: uint64(size) + 1, Layer: layer, Made: layer, Mode: 0o644}
 }
 
 // built makes an image whose sums hold. Directories above the files are
@@ -384,16 +384,20 @@ func TestCausesOfATypicalRegression(t *testing.T) {
 	}
 	layers[2].CreatedBy, layers[3].CreatedBy = "/bin/sh -c npm ci", "COPY . . # buildkit"
 	// chown wrote everything below /app again, so the last layer holds it.
+	chowned := func(path string, size Bytes, made int) File {
+		f := file(path, size, 4)
+		f.Made = made
+		return f
+	}
 	img := built(layers, append([]File{
-		file("/app/.git/objects/pack/pack-1.pack", 4*mb, 4), file("/app/.git/HEAD", 20, 4),
-		file("/app/node_modules/express/index.js", 7*mb, 4), file("/app/node_modules/pg/index.js", 3*mb, 4),
-		file("/app/src/server.js", 40_000, 4),
+		chowned("/app/.git/objects/pack/pack-1.pack", 4*mb, 3), chowned("/app/.git/HEAD", 20, 3),
+		chowned("/app/node_modules/express/index.js", 7*mb, 2), chowned("/app/node_modules/pg/index.js", 3*mb, 2),
+		chowned("/app/src/server.js", 40_000, 3),
 		file("/root/.npm/_cacache/content-v2/sha512/aa/bb", 3*mb, 2), file("/root/.npm/_cacache/content-v2/sha512/aa/cc", 3*mb+5, 2),
 	}, base...),
 		Dead{In: 2, By: 4, Fate: Rewritten, Bytes: 10 * mb, Files: 2, Under: "/app/node_modules"},
 		Dead{In: 3, By: 4, Fate: Rewritten, Bytes: 4*mb + 20 + 40_000, Files: 3, Under: "/app"},
 	)
-	img.DeadFiles = []DeadFile{{Path: "/app/.git/objects/pack/pack-1.pack", Bytes: 4 * mb, In: 3, By: 4, Fate: Rewritten}}
 	want := []Cause{
 		{Bytes: 14*mb + 20 + 40_000, Metric: Unpacked, Path: "/app", Fate: Rewritten, Change: Added, Layer: 4},
 		{Bytes: 6*mb + 5, Metric: Unpacked, Label: "npm cache", Path: "/root/.npm/_cacache", Change: Added, Layer: 2},

@@ -27,7 +27,7 @@ type node struct {
 	listedOld, listedNew bool
 	// strip is by how much debug sections and symbol tables grew in what changed.
 	strip Bytes
-	// layers sums the new content by the layer that holds it.
+	// layers sums the new content by the layer that brought it.
 	layers layerSums
 	// kids are those that are remembered, in path order.
 	kids []*node
@@ -226,7 +226,7 @@ func (n *node) count(old, new File) {
 	n.gross += max(new.Size-old.Size, old.Size-new.Size)
 	n.strip += new.Debug + new.Symbols - old.Debug - old.Symbols
 	if isFile && new.Size > 0 {
-		n.layers.add(new.Layer, new.Size)
+		n.layers.add(new.Made, new.Size)
 	}
 }
 

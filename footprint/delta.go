@@ -184,9 +184,8 @@ type PathChange struct {
 	// Files counts the regular files that came, went or changed. Where one
 	// image is a snapshot, it is by how many more or fewer there are.
 	Files int `json:"files"`
-	// Layer is the index, in the new image, of the layer that holds most of
-	// the new bytes; -1 if there are none or it is unknown. [Cause.Layer] may
-	// be another: the one that brought what this one only wrote again.
+	// Layer is the index, in the new image, of the layer that brought most of
+	// the new bytes; -1 if there are none or it is unknown.
 	Layer int `json:"layer"`
 }
 

@@ -176,8 +176,10 @@ type File struct {
 	// Hash is a 64-bit hash of the content, to tell whether two files of the
 	// same size are the same. It is no proof against an attacker.
 	Hash uint64
-	// Layer is the index of the layer that holds the bytes.
-	Layer int
+	// Layer is the index of the layer that holds the bytes, Made that of the one
+	// that brought them: another one where a layer above only wrote them again,
+	// as chown does.
+	Layer, Made int
 	// Mode are the permission bits, setuid, setgid and sticky included.
 	Mode uint16
 	// Owner is whom the file belongs to; all names of one file have one owner.

@@ -488,10 +488,10 @@ func (t *tree) files(yield func(footprint.File) bool) {
 		slices.SortFunc(children, func(a, b int32) int { return bytes.Compare(t.name(a), t.name(b)) })
 		for _, c := range children {
 			nd := &t.nodes[c]
-			f := footprint.File{Path: prefix + string(t.name(c)), Kind: nd.kind, Layer: int(nd.layer), Mode: nd.mode}
+			f := footprint.File{Path: prefix + string(t.name(c)), Kind: nd.kind, Layer: int(nd.layer), Made: int(nd.layer), Mode: nd.mode}
 			if nd.kind == footprint.Regular {
 				in := &t.inodes[nd.inode]
-				f.Hash, f.Layer = in.hash, int(in.layer)
+				f.Hash, f.Layer, f.Made = in.hash, int(in.layer), int(in.made)
 				if t.owners != nil {
 					f.Owner = t.owners[nd.inode]
 				}

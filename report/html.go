@@ -239,7 +239,7 @@ func (d *htmlData) owners(head *footprint.Image) {
 	group := map[string]int{}
 	for i, name := range ecosystems {
 		group[name] = i
-		d.Owners = append(d.Owners, htmlGroup{plainName(name) + " packages", sums[name], "package"})
+		d.Owners = append(d.Owners, htmlGroup{packagesOf(name), sums[name], "package"})
 	}
 	for _, p := range head.Packages {
 		d.Packages = append(d.Packages, strings.TrimSpace(htmlName(p.Name)+" "+htmlName(p.Version)))

@@ -411,7 +411,7 @@ func (img *Image) packagesTable() htmlTable {
 		name := htmlCell{Text: plainName(p.Name), Class: "path"}
 		name.Sub = htmlPackageWords(p.Through, p.Path, p.Dev)
 		row := []htmlCell{
-			textCell(plainName(p.Ecosystem)), name, versionCell(p.Version), sizeCell(p.Bytes), {Bar: percentBar(p.Bytes, most), Mark: "0", Value: int64(p.Bytes)},
+			textCell(tool(p.Ecosystem, plainName)), name, versionCell(p.Version), sizeCell(p.Bytes), {Bar: percentBar(p.Bytes, most), Mark: "0", Value: int64(p.Bytes)},
 			sizeCell(p.Own), numberCell(p.Files), img.layerCell(p.Layer),
 		}
 		if compared {
@@ -431,7 +431,7 @@ func (img *Image) packagesTable() htmlTable {
 		for _, c := range img.Delta.Packages {
 			if c.Change == footprint.Removed {
 				name := htmlCell{Text: plainName(c.Name), Sub: htmlPackageWords(c.Through, "", c.Dev), Class: "path"}
-				t.Rows = append(t.Rows, []htmlCell{textCell(plainName(c.Ecosystem)), name, versionChangeCell(c), noneCell(), {Bar: "0", Mark: "0"}, noneCell(), noneCell(), noneCell(), packageChangeCell(c)})
+				t.Rows = append(t.Rows, []htmlCell{textCell(tool(c.Ecosystem, plainName)), name, versionChangeCell(c), noneCell(), {Bar: "0", Mark: "0"}, noneCell(), noneCell(), noneCell(), packageChangeCell(c)})
 			}
 		}
 	}

@@ -258,7 +258,12 @@ func (c *causeFinder) waste() {
 			continue // it is shipped by the other base
 		}
 		key := hiding{dead.In, dead.By, dead.Fate}
-		cause := Cause{Bytes: dead.Bytes - was[key], Metric: Unpacked, Path: dead.Under, Fate: dead.Fate, Change: Added, Layer: dead.By}
+		grew := dead.Bytes - was[key]
+		if dead.Fate == Deleted {
+			// What was shipped before, and seen, is no more bytes for being hidden.
+			grew = min(grew, c.gains[dead.In])
+		}
+		cause := Cause{Bytes: grew, Metric: Unpacked, Path: c.mostOf(dead), Fate: dead.Fate, Change: Added, Layer: dead.By}
 		if was[key] > 0 {
 			cause.Change = Changed
 		}
@@ -271,6 +276,20 @@ func (c *causeFinder) waste() {
 			c.found = append(c.found, cause)
 		}
 	}
+}
+
+// mostOf is the file that makes up most of some waste, else the directory that
+// holds all of it.
+func (c *causeFinder) mostOf(dead Dead) string {
+	for _, f := range c.new.DeadFiles { // heaviest first
+		if f.In == dead.In && f.By == dead.By && f.Fate == dead.Fate {
+			if f.Bytes > dead.Bytes-dead.Bytes/4 {
+				return f.Path
+			}
+			break
+		}
+	}
+	return dead.Under
 }
 
 // mergeRewrites makes one cause of everything that one layer wrote again: one

@@ -249,11 +249,28 @@ func TestRecordsAmongWasteComeLast(t *testing.T) {
 	old := built(layers, []File{sh})
 	new := built(layers, []File{sh, file("/srv/x", 300, 1)}, Dead{Bytes: 900, In: 0, By: 1, Fate: Replaced, Under: "/", Files: 2})
 	new.DeadFiles = []DeadFile{{Path: "/var/lib/dpkg/status", Bytes: 800, In: 0, By: 1, Fate: Replaced}, {Path: "/etc/x", Bytes: 100, In: 0, By: 1, Fate: Replaced}}
-	if got, want := causesText(compared(t, old, new).Causes), []string{"300 /srv/x added 1", "900 / (replaced) added 1"}; !slices.Equal(got, want) {
+	if got, want := causesText(compared(t, old, new).Causes), []string{"300 /srv/x added 1", "900 /var/lib/dpkg/status (replaced) added 1"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	new.DeadFiles[0].Path = "/srv/status"
-	if got, want := causesText(compared(t, old, new).Causes), []string{"900 / (replaced) added 1", "300 /srv/x added 1"}; !slices.Equal(got, want) {
+	if got, want := causesText(compared(t, old, new).Causes), []string{"900 /srv/status (replaced) added 1", "300 /srv/x added 1"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// What was shipped and seen before is no growth for being deleted now; what a
+// new layer brings and another deletes is.
+func TestDeletedIsGrowthOfWhatCameAlone(t *testing.T) {
+	t.Parallel()
+	layers := []Layer{layer("FROM", 1), layer("RUN rm", 1)}
+	doc, sh := file("/usr/share/doc/x", 900, 0), file("/bin/sh", 5000, 0)
+	old := built(layers[:1], []File{doc, sh})
+	if causes := compared(t, old, built(layers, []File{sh}, Dead{Bytes: 900, In: 0, By: 1, Fate: Deleted, Under: "/usr/share/doc", Files: 1})).Causes; len(causes) != 0 {
+		t.Errorf("deleting is a cause: %+v", causes)
+	}
+	layers = []Layer{layers[0], layer("RUN curl", 1), layers[1]}
+	new := built(layers, []File{doc, sh}, Dead{Bytes: 700, In: 1, By: 2, Fate: Deleted, Under: "/tmp", Files: 1})
+	if got, want := causesText(compared(t, old, new).Causes), []string{"700 /tmp (deleted) added 2"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -5,6 +5,7 @@ package bench
 
 import (
 	"os"
+	"os/exec"
 	"testing"
 )
 
@@ -21,4 +22,18 @@ func Setting(t testing.TB, name string) string {
 		t.Skipf("needs the test bench: start it with .ci/run, which sets %s", name)
 	}
 	return v
+}
+
+// Command returns the path of a program that the bench installs. Where it is
+// missing the test is skipped or fails, as with [Setting].
+func Command(t testing.TB, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		if os.Getenv("IMAGE_BUDGET_REQUIRE_ENGINES") != "" {
+			t.Fatalf("%s is not installed, and this run must not skip", name)
+		}
+		t.Skipf("needs %s, which .ci/install installs", name)
+	}
+	return path
 }

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"crypto/md5"
 	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -350,7 +349,7 @@ func TestDistrolessAgreesWithItsPackages(t *testing.T) {
 		want[d.name+" "+d.version] = sum
 	}
 	layer, _ := layerOf(t, root, nil)
-	img := measureReference(t, archiveOf(t, layer), "")
+	img := measureReference(t, layoutOf(t, layer), "")
 	owners := agree(t, img, "dpkg", want)
 	if unowned != 2003 || owners["/etc/ib-base.conf"] != "unowned" || owners["/etc/ib-protocols"] != "dpkg:ib-base" {
 		t.Errorf("configuration is %d bytes: %v", unowned, owners)
@@ -435,41 +434,4 @@ func layerOf(t *testing.T, root string, before state) ([]byte, state) {
 	}
 	must(t, tw.Close())
 	return out.Bytes(), after
-}
-
-// archiveOf writes a docker-archive of layers and returns its reference.
-func archiveOf(t *testing.T, layers ...[]byte) string {
-	t.Helper()
-	var config struct {
-		Architecture string `json:"architecture"`
-		OS           string `json:"os"`
-		RootFS       struct {
-			Type    string   `json:"type"`
-			DiffIDs []string `json:"diff_ids"`
-		} `json:"rootfs"`
-	}
-	config.Architecture, config.OS, config.RootFS.Type = "amd64", "linux", "layers"
-	files := map[string][]byte{}
-	var names []string
-	for i, layer := range layers {
-		names = append(names, fmt.Sprintf("layer%d.tar", i))
-		files[names[i]] = layer
-		config.RootFS.DiffIDs = append(config.RootFS.DiffIDs, fmt.Sprintf("sha256:%x", sha256.Sum256(layer)))
-	}
-	var err error
-	files["config.json"], err = json.Marshal(config)
-	must(t, err)
-	files["manifest.json"], err = json.Marshal([]map[string]any{{"Config": "config.json", "RepoTags": []string{"ib/packages:1"}, "Layers": names}})
-	must(t, err)
-	var out bytes.Buffer
-	tw := tar.NewWriter(&out)
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		must(t, tw.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Size: int64(len(files[name])), Mode: 0o644}))
-		_, err := tw.Write(files[name])
-		must(t, err)
-	}
-	must(t, tw.Close())
-	path := filepath.Join(t.TempDir(), "image.tar")
-	must(t, os.WriteFile(path, out.Bytes(), 0o644))
-	return "docker-archive:" + path
 }

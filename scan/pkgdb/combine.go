@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/org/image-budget/footprint"
 )
@@ -50,9 +51,19 @@ func Combine(found []Found) []Installed {
 			c.moved[d.From] = d
 		}
 	}
+	stanzas := map[string]string{}
 	for _, f := range found {
-		for i := range f.Facts.Packages {
-			c.add(f.Path, &f.Facts.Packages[i])
+		if strings.HasPrefix(f.Path, "/"+dpkgStanzas) && len(f.Facts.Packages) == 1 && f.Facts.Packages[0].Installed {
+			stanzas[f.Path] = f.Facts.Packages[0].Name
+		}
+	}
+	for _, f := range found {
+		for _, p := range f.Facts.Packages {
+			// Whatever a stanza is called, the sums beside it are of its package.
+			if stanza, is := strings.CutSuffix(f.Path, ".md5sums"); is && stanzas[stanza] != "" {
+				p.Name = stanzas[stanza]
+			}
+			c.add(f.Path, &p)
 		}
 	}
 	return c.installed()

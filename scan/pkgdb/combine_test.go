@@ -110,3 +110,23 @@ func TestFactsAreBounded(t *testing.T) {
 		t.Error("80 MB of names are kept")
 	}
 }
+
+func TestSumsAreOfTheStanzaBesideThem(t *testing.T) {
+	t.Parallel()
+	of := func(path string, p Package) Found {
+		p.Ecosystem = Dpkg
+		return Found{Path: "/var/lib/dpkg/" + path, Facts: Facts{Packages: []Package{p}}}
+	}
+	found := []Found{
+		of("status.d/libssl1", Package{Name: "libssl1.1", Installed: true}),
+		of("status.d/libssl1.md5sums", Package{Name: "libssl1", Files: []string{"/usr/lib/libssl.so"}}),
+		of("status.d/nobody.md5sums", Package{Name: "nobody", Files: []string{"/usr/lib/nobody"}}),
+	}
+	got := Combine(found)
+	if len(got) != 1 || got[0].Name != "libssl1.1" || len(got[0].Files) != 1 {
+		t.Errorf("%+v", got)
+	}
+	if found[1].Facts.Packages[0].Name != "libssl1" {
+		t.Error("what was found is changed")
+	}
+}

@@ -178,13 +178,16 @@ func readDpkgList(f File, c Content) (Facts, error) {
 	p := Package{Ecosystem: Dpkg, Name: name}
 	var room pathRoom
 	for line := range strings.Lines(string(c.Whole)) {
-		// The root itself stands there as "/.".
-		if line = strings.TrimSuffix(line, "\n"); strings.HasPrefix(line, "/") && line != "/." {
-			if !room.take(len(line)) {
-				return Facts{Packages: []Package{p}}, errManyFiles
-			}
-			p.Files = append(p.Files, line)
+		// The root itself stands there as "/.". What unpacks packages without dpkg
+		// may leave out the first slash.
+		path := strings.TrimPrefix(strings.TrimPrefix(strings.TrimSuffix(line, "\n"), "./"), "/")
+		if path == "" || path == "." {
+			continue
 		}
+		if !room.take(len(path) + 1) {
+			return Facts{Packages: []Package{p}}, errManyFiles
+		}
+		p.Files = append(p.Files, "/"+path)
 	}
 	return Facts{Packages: []Package{p}}, nil
 }

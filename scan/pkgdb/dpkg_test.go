@@ -192,6 +192,15 @@ func TestDpkgWithoutAPackageManager(t *testing.T) {
 	}
 }
 
+func TestDpkgListOfAnotherTool(t *testing.T) {
+	t.Parallel()
+	got := mustReadSystem(t, "var/lib/dpkg/info/a:amd64.list", []byte("/.\n/usr\nusr/a\n./usr/b\n.c\n\n.\n./\n/usr/d e"))
+	want := []Package{{Ecosystem: Dpkg, Name: "a", Files: []string{"/usr", "/usr/a", "/usr/b", "/.c", "/usr/d e"}}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestDpkgDiversions(t *testing.T) {
 	t.Parallel()
 	facts, err := readSystem(t, "var/lib/dpkg/diversions", []byte("/a\n/b\n:\n/c\n/d\np\n/cut\n"))

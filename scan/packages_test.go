@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/md5"
 	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -308,51 +309,77 @@ RUN cd /debs && dpkg --force-confold -i ib-plain_1:2-1_all.deb && dpkg -i ib-tak
 	}
 }
 
-// TestDistrolessAgreesWithItsPackages unpacks packages and writes down what
-// distroless writes: the control file and the sums of each, no lists. Without
-// lists nothing tells whose the configuration is.
+// TestDistrolessAgreesWithItsPackages unpacks packages without dpkg and writes
+// down what such tools write. Most write the control file and the sums of each,
+// and nothing that tells whose the configuration is.
 func TestDistrolessAgreesWithItsPackages(t *testing.T) {
 	t.Parallel()
 	bench.Command(t, "dpkg-deb")
-	root, dir := t.TempDir(), t.TempDir()
 	x := func(n int) string { return strings.Repeat("x", n) }
-	must(t, os.MkdirAll(filepath.Join(root, "usr/lib"), 0o755))
-	must(t, os.Symlink("usr/lib", filepath.Join(root, "lib")))
-	want := map[string]figure{}
-	var unowned footprint.Bytes
-	for _, d := range []deb{
-		{name: "libib3", version: "3.0-1", arch: "amd64", files: map[string]string{"/usr/lib/libib.so.3.0": x(1001), "/usr/lib/libib.so.3": "->libib.so.3.0", "/usr/share/doc/libib3/copyright": x(1009)}},
+	packages := []deb{
+		{name: "libib1.1", version: "3.0-1", arch: "amd64", fields: []string{"Multi-Arch: same"},
+			files: map[string]string{"/usr/lib/libib.so.3.0": x(1001), "/usr/lib/libib.so.3": "->libib.so.3.0", "/usr/share/doc/libib3/copyright": x(1009)}},
 		{name: "ib-base", version: "1:12+deb", arch: "all", conffiles: []string{"/etc/ib-base.conf"},
-			files: map[string]string{"/etc/ib-base.conf": x(2003), "/etc/ib-protocols": x(2011), "/usr/share/ib/a": x(2017), "/usr/share/ib/b": "=>/usr/share/ib/a", "/usr/share/ib/\u00fc x": x(2027)}},
-	} {
-		file := d.build(t, dir)
-		run(t, "", nil, "dpkg-deb", "--extract", file, root)
-		stanza := filepath.Join("/var/lib/dpkg/status.d", d.name)
-		layOut(t, root, map[string]string{stanza: run(t, "", nil, "dpkg-deb", "--field", file), stanza + ".md5sums": run(t, "", nil, "dpkg-deb", "--info", file, "md5sums")})
-		var sum figure
-		for line := range strings.Lines(run(t, "", nil, "dpkg-deb", "--contents", file)) {
-			words := strings.Fields(line) // mode, owner, size, day, time, path
-			if words[0][0] != '-' {
-				continue // a directory or a link: a second name of a file has "h"
-			}
-			var size footprint.Bytes
-			if _, err := fmt.Sscan(words[2], &size); err != nil {
-				t.Fatal(line)
-			}
-			if slices.Contains(d.conffiles, strings.TrimPrefix(words[5], ".")) {
-				unowned += size
-				continue
-			}
-			sum.Bytes += size
-			sum.Files++
-		}
-		want[d.name+" "+d.version] = sum
+			files: map[string]string{"/etc/ib-base.conf": x(2003), "/etc/ib-protocols": x(2011), "/usr/share/ib/a": x(2017), "/usr/share/ib/b": "=>/usr/share/ib/a", "/usr/share/ib/\u00fcx": x(2027)}},
 	}
-	layer, _ := layerOf(t, root, nil)
-	img := measureReference(t, layoutOf(t, layer), "")
-	owners := agree(t, img, "dpkg", want)
-	if unowned != 2003 || owners["/etc/ib-base.conf"] != "unowned" || owners["/etc/ib-protocols"] != "dpkg:ib-base" {
-		t.Errorf("configuration is %d bytes: %v", unowned, owners)
+	// named says under which name a stanza and its sums are stored.
+	sums := func(named func(d deb) string) func(d deb, control, md5sums string) map[string]string {
+		return func(d deb, control, md5sums string) map[string]string {
+			path := "/var/lib/dpkg/status.d/" + named(d)
+			return map[string]string{path: control, path + ".md5sums": md5sums}
+		}
+	}
+	for name, tool := range map[string]struct {
+		metadata func(d deb, control, md5sums string) map[string]string
+		owned    bool // the configuration
+	}{
+		"by name":                       {sums(func(d deb) string { return d.name }), false},
+		"by name and architecture":      {sums(func(d deb) string { return d.name + ":" + d.arch }), false},
+		"up to what is no word":         {sums(func(d deb) string { return d.name[:strings.IndexAny(d.name+".", "-.+")] }), false}, // rules_docker
+		"in Base64, as of 2020 to 2021": {sums(func(d deb) string { return base64.StdEncoding.EncodeToString([]byte(d.name)) }), false},
+		"lists without the first slash": {func(d deb, control, _ string) map[string]string { // rules_distroless
+			var list strings.Builder
+			for _, path := range slices.Sorted(maps.Keys(d.files)) {
+				list.WriteString(path[1:] + "\n")
+			}
+			return map[string]string{"/var/lib/dpkg/status.d/" + d.name: control, "/var/lib/dpkg/info/" + d.name + ":" + d.arch + ".list": list.String()}
+		}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			root, dir := t.TempDir(), t.TempDir()
+			want := map[string]figure{}
+			configuration := "unowned"
+			if tool.owned {
+				configuration = "dpkg:ib-base"
+			}
+			for _, d := range packages {
+				file := d.build(t, dir)
+				run(t, "", nil, "dpkg-deb", "--extract", file, root)
+				layOut(t, root, tool.metadata(d, run(t, "", nil, "dpkg-deb", "--field", file), run(t, "", nil, "dpkg-deb", "--info", file, "md5sums")))
+				var sum figure
+				for line := range strings.Lines(run(t, "", nil, "dpkg-deb", "--contents", file)) {
+					words := strings.Fields(line) // mode, owner, size, day, time, path
+					if words[0][0] != '-' {
+						continue // a directory or a link: a second name of a file has "h"
+					}
+					var size footprint.Bytes
+					if _, err := fmt.Sscan(words[2], &size); err != nil {
+						t.Fatal(line)
+					}
+					if tool.owned || !slices.Contains(d.conffiles, strings.TrimPrefix(words[5], ".")) {
+						sum.Bytes += size
+						sum.Files++
+					}
+				}
+				want[d.name+" "+d.version] = sum
+			}
+			layer, _ := layerOf(t, root, nil)
+			owners := agree(t, measureReference(t, layoutOf(t, layer), ""), "dpkg", want)
+			if want["libib1.1 3.0-1"].Bytes != 1001+1009 || owners["/etc/ib-base.conf"] != configuration || owners["/etc/ib-protocols"] != "dpkg:ib-base" {
+				t.Errorf("%v: %v", want, owners)
+			}
+		})
 	}
 }
 

@@ -320,7 +320,7 @@ func TestDistrolessAgreesWithItsPackages(t *testing.T) {
 		{name: "libib1.1", version: "3.0-1", arch: "amd64", fields: []string{"Multi-Arch: same"},
 			files: map[string]string{"/usr/lib/libib.so.3.0": x(1001), "/usr/lib/libib.so.3": "->libib.so.3.0", "/usr/share/doc/libib3/copyright": x(1009)}},
 		{name: "ib-base", version: "1:12+deb", arch: "all", conffiles: []string{"/etc/ib-base.conf"},
-			files: map[string]string{"/etc/ib-base.conf": x(2003), "/etc/ib-protocols": x(2011), "/usr/share/ib/a": x(2017), "/usr/share/ib/b": "=>/usr/share/ib/a", "/usr/share/ib/\u00fcx": x(2027)}},
+			files: map[string]string{"/etc/ib-base.conf": x(2003), "/etc/ib-protocols": x(2011), "/usr/share/ib/a": x(2017), "/usr/share/ib/b": "=>/usr/share/ib/a", "/usr/share/ib/\u00fcx": x(2027), "/lib/ib": x(2029)}},
 	}
 	// named says under which name a stanza and its sums are stored.
 	sums := func(named func(d deb) string) func(d deb, control, md5sums string) map[string]string {
@@ -348,6 +348,8 @@ func TestDistrolessAgreesWithItsPackages(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			root, dir := t.TempDir(), t.TempDir()
+			must(t, os.MkdirAll(filepath.Join(root, "usr/lib"), 0o755))
+			must(t, os.Symlink("usr/lib", filepath.Join(root, "lib")))
 			want := map[string]figure{}
 			configuration := "unowned"
 			if tool.owned {
@@ -355,7 +357,10 @@ func TestDistrolessAgreesWithItsPackages(t *testing.T) {
 			}
 			for _, d := range packages {
 				file := d.build(t, dir)
-				run(t, "", nil, "dpkg-deb", "--extract", file, root)
+				// With --extract a directory would take the place of a link to one.
+				archive := filepath.Join(dir, "data.tar")
+				must(t, os.WriteFile(archive, []byte(run(t, "", nil, "dpkg-deb", "--fsys-tarfile", file)), 0o644))
+				run(t, root, nil, "tar", "--extract", "--keep-directory-symlink", "--file", archive)
 				layOut(t, root, tool.metadata(d, run(t, "", nil, "dpkg-deb", "--field", file), run(t, "", nil, "dpkg-deb", "--info", file, "md5sums")))
 				var sum figure
 				for line := range strings.Lines(run(t, "", nil, "dpkg-deb", "--contents", file)) {
@@ -376,7 +381,7 @@ func TestDistrolessAgreesWithItsPackages(t *testing.T) {
 			}
 			layer, _ := layerOf(t, root, nil)
 			owners := agree(t, measureReference(t, layoutOf(t, layer), ""), "dpkg", want)
-			if want["libib1.1 3.0-1"].Bytes != 1001+1009 || owners["/etc/ib-base.conf"] != configuration || owners["/etc/ib-protocols"] != "dpkg:ib-base" {
+			if want["libib1.1 3.0-1"].Bytes != 1001+1009 || owners["/etc/ib-base.conf"] != configuration || owners["/usr/lib/ib"] != "dpkg:ib-base" {
 				t.Errorf("%v: %v", want, owners)
 			}
 		})

@@ -163,7 +163,7 @@ func (img *Image) whereSlices() []slice {
 	if len(out) == 0 {
 		base = "base image"
 	}
-	return append(out, slice{base, head.Rest.Base}, slice{"application files", head.Rest.Application}, slice{"written by commands", head.Rest.Unowned}, wasted)
+	return append(out, slice{base, head.Rest.Base}, slice{"application files", head.Rest.Application}, slice{"files of no package", head.Rest.Unowned}, wasted)
 }
 
 // directorySlices sums directories by the first two names of their paths: there

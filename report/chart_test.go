@@ -66,7 +66,7 @@ func TestWhereTheBytesAre(t *testing.T) {
     "apt packages" : 73
     "npm packages" : 31
     "application files" : 10.2
-    "written by commands" : 8.4
+    "files of no package" : 8.4
 `
 	if got := charts(markdown(t, r, report.MarkdownOptions{Full: true})); len(got) != 1 || drawn(got[0]) != want {
 		t.Errorf("%q", got)

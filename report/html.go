@@ -250,5 +250,5 @@ func (d *htmlData) owners(head *footprint.Image) {
 	d.Owners = append(d.Owners,
 		htmlGroup{"application", head.Rest.Application, "application"},
 		htmlGroup{"base image, no package", head.Rest.Base, "base"},
-		htmlGroup{"left behind, no package", head.Rest.Unowned, "unowned"})
+		htmlGroup{"files of no package", head.Rest.Unowned, "unowned"})
 }

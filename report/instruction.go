@@ -17,6 +17,9 @@ func made(l *footprint.Layer) string {
 	if command := line.Command(); command != "" {
 		return command
 	}
+	if l.InBase {
+		return "(base image)"
+	}
 	return "(no history)"
 }
 

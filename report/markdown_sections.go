@@ -663,7 +663,8 @@ func (m *markdown) packages() section {
 		if img.Delta == nil || len(img.Delta.Packages) == 0 || m.Kind == Inspect {
 			continue
 		}
-		changes := img.Delta.Packages
+		n += len(img.Delta.Packages)
+		changes, lost := lostFiles(img.Delta.Packages)
 		g := grid{columns: []string{"package", "", "version", ">change (unpacked)", "brought by"}}
 		for i, c := range changes {
 			if i == maxPackageRows {
@@ -673,7 +674,9 @@ func (m *markdown) packages() section {
 			}
 			g.add(inCell(packageName(c.Ecosystem, c.Name)), packageChangeWord(c), orDash(withReason(versions(c, inCell), c.Through, c.Dev, inCell)), c.Bytes.Signed(), orDash(m.layerPlace(img, c.Layer, inCell)))
 		}
-		n += len(changes)
+		if len(lost) > 0 {
+			g.add(plural(len(lost), "package"), "lost files", "the same", sumOfPackages(lost).Signed(), "–")
+		}
 		s.parts = append(s.parts, g.part(m.about(img)))
 	}
 	return details(fmt.Sprintf("Packages: %s changed", count(int64(n))), s)

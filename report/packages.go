@@ -18,7 +18,7 @@ func tool(ecosystem string, q quote) string {
 	case "python":
 		return "pip"
 	case "golang":
-		return "Go module"
+		return "Go"
 	case "cargo":
 		return "crate"
 	case "apk", "rpm", "npm", "conda", "gem", "composer", "nuget", "java":
@@ -36,6 +36,22 @@ func packagesOf(ecosystem string) string {
 		return "Rust crates"
 	}
 	return tool(ecosystem, plainName) + " packages"
+}
+
+// lostFiles takes the packages apart that only lost files, as all do whose manuals
+// somebody deletes, if they are many: they say nothing one by one.
+func lostFiles(changes []footprint.PackageChange) (rest, lost []footprint.PackageChange) {
+	for _, p := range changes {
+		if p.Change == footprint.Changed && p.Bytes < 0 && alike(p.From, p.To) {
+			lost = append(lost, p)
+		} else {
+			rest = append(rest, p)
+		}
+	}
+	if len(lost) < 4 {
+		return changes, nil
+	}
+	return rest, lost
 }
 
 // ofSystem tells whether the versions of an ecosystem are chosen by who made the
@@ -56,7 +72,11 @@ func (img *Image) packagesWhat(c footprint.Cause, q quote) string {
 	} else {
 		var names []string
 		for _, p := range c.Packages {
-			names = append(names, q(p.Name))
+			name := q(p.Name)
+			if p.Change == footprint.Changed && !alike(p.From, p.To) {
+				name = packageWords(p, q)
+			}
+			names = append(names, name)
 		}
 		words += strings.Join(names, ", ")
 		if c.More > 0 {
@@ -88,11 +108,10 @@ func packageWords(p footprint.PackageChange, q quote) string {
 // packagesBecame ends the words of a cause with what is true of all its packages.
 func (img *Image) packagesBecame(c footprint.Cause, q quote) string {
 	all, exact := img.packagesOf(c)
-	added, renewed, dev, some := true, true, true, false
+	added, dev, some := true, true, false
 	for _, p := range all {
 		added = added && p.Change == footprint.Added
 		some = some || exact && p.Change == footprint.Added
-		renewed = renewed && p.Change == footprint.Changed && !alike(p.From, p.To)
 		dev = dev && p.Dev
 	}
 	dev = dev || c.Dev
@@ -113,8 +132,6 @@ func (img *Image) packagesBecame(c footprint.Cause, q quote) string {
 		return words + " (new, through " + q(through) + ")"
 	case added || c.More > 0 && c.Change == footprint.Added:
 		return words + ", new"
-	case renewed && len(all) > 1:
-		return words + ", new versions"
 	case some:
 		return words + ", new and larger"
 	}
@@ -280,10 +297,14 @@ func owners(img *footprint.Image, q quote) []owner {
 		out[i].note = plural(out[i].packages, "package")
 	}
 	rest := img.Rest
+	unowned := "left by a command, of no package"
+	if img.Base == nil {
+		unowned = "of no package" // who brought the lowest layers is not known
+	}
 	for _, o := range []owner{
 		{name: "application", note: "brought by COPY or ADD, of no package", bytes: rest.Application, own: rest.Application},
 		{name: "base", note: "brought by FROM, of no package", bytes: rest.Base},
-		{name: "unowned", note: "left by a command, of no package", bytes: rest.Unowned, own: rest.Unowned},
+		{name: "unowned", note: unowned, bytes: rest.Unowned, own: rest.Unowned},
 	} {
 		if o.bytes > 0 {
 			out = append(out, o)

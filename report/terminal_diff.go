@@ -349,6 +349,7 @@ func (s *sheet) packages(img *Image) {
 	file, words := img.originOf(of)
 	s.heading("packages (unpacked): " + packageCounts(changes) + words)
 	var rows [][]cell
+	changes, lost := lostFiles(changes)
 	for i, p := range changes {
 		if i == maxPaths {
 			more := changes[maxPaths:]
@@ -360,6 +361,9 @@ func (s *sheet) packages(img *Image) {
 			{changeSign(p.Change), plain}, {p.Bytes.Signed(), changeTint(int64(p.Bytes))}, {plainName(packageName(p.Ecosystem, p.Name)), plain},
 			version, reason, {img.layerPlace(p.Layer, file), faint},
 		})
+	}
+	if len(lost) > 0 {
+		rows = append(rows, []cell{{"~", plain}, {sumOfPackages(lost).Signed(), faint}, {plural(len(lost), "package") + " that lost files", faint}, {}, {}, {}})
 	}
 	s.table(2, []column{{}, {right: true}, {flex: true}, {flex: true}, {flex: true}, {flex: true}}, rows)
 }

@@ -323,7 +323,8 @@ func (m *markdown) causeRows(img *Image, causes []footprint.Cause) []string {
 			for _, c := range causes[i:] {
 				sum += c.Bytes
 			}
-			return append(rows, fmt.Sprintf("%d. %s: %d more\n", i+1, sum.Signed(), len(causes)-i))
+			rows = append(rows, fmt.Sprintf("%d. %s: %d more\n", i+1, sum.Signed(), len(causes)-i))
+			break
 		}
 		by := m.from(img.broughtCause(c), inText)
 		if by != "" {
@@ -333,7 +334,31 @@ func (m *markdown) causeRows(img *Image, causes []footprint.Cause) []string {
 		}
 		rows = append(rows, fmt.Sprintf("%d. **%s** %s%s\n", i+1, c.Bytes.Signed(), img.causeWords(c, inText, rest, func(layer int) string { return m.layerPlace(img, layer, inText) }), by))
 	}
+	if bytes, words := img.elsewhere(causes); words != "" {
+		rows = append(rows, fmt.Sprintf("%d. %s: %s\n", len(rows)+1, bytes.Signed(), words))
+	}
 	return rows
+}
+
+// elsewhere says what the causes leave of the change of unpacked, where that is
+// enough to wonder about: they are what grew, and small things are in none of them.
+func (img *Image) elsewhere(causes []footprint.Cause) (bytes footprint.Bytes, words string) {
+	d := img.Delta
+	if len(causes) == 0 || causes[0].Metric != footprint.Unpacked || d.Has&footprint.HasFiles == 0 {
+		return 0, ""
+	}
+	bytes = d.Unpacked
+	for _, c := range causes {
+		bytes -= c.Bytes
+	}
+	enough := max(max(d.Unpacked, -d.Unpacked)/100, 1000)
+	switch {
+	case bytes >= enough:
+		return bytes, "many small things"
+	case bytes <= -enough:
+		return bytes, "what shrank"
+	}
+	return 0, ""
 }
 
 // remarks says what no table can: waivers, what could not be judged, and what to

@@ -15,7 +15,7 @@ func grewBy(t testing.TB, c footprint.Cause, others ...footprint.PackageChange) 
 	c.Bytes, c.Metric = 38_200_000, footprint.Unpacked
 	img := &r.Images[0]
 	img.Head.Layers[4].Origin = &footprint.Origin{File: "Dockerfile", Start: 12, End: 12}
-	img.Delta.Causes, img.Delta.Packages = []footprint.Cause{c}, append(others, c.Packages...)
+	img.Delta.Causes, img.Delta.Unpacked, img.Delta.Packages = []footprint.Cause{c}, c.Bytes, append(others, c.Packages...)
 	return r
 }
 
@@ -264,4 +264,37 @@ func TestOnlyThePageTellsWhatIsIn(t *testing.T) {
 	inside := []string{"Whose bytes these are", "What a container seldom needs", "Duplicates", "Could not look into 1 file"}
 	wants(t, "page", markdown(t, r, report.MarkdownOptions{Full: true}), inside, nil)
 	wants(t, "comment", markdown(t, r, comment), nil, inside)
+}
+
+// What causes leave of a change is told where it is enough to wonder about.
+func TestCausesAndTheRestAddUp(t *testing.T) {
+	t.Parallel()
+	for change, want := range map[footprint.Bytes]string{
+		38_200_000: "", 38_500_000: "", 40_000_000: "+1.8 MB: many small things", 30_200_000: "−8.0 MB: what shrank",
+	} {
+		r := grewBy(t, footprint.Cause{Change: footprint.Added, Layer: 4, Path: "/srv/app"})
+		r.Images[0].Delta.Unpacked = change
+		for format, text := range both(t, r) {
+			if format == "terminal" {
+				text = strings.NewReplacer("MB  many", "MB: many", "MB  what", "MB: what").Replace(text)
+			}
+			if want == "" && (strings.Contains(text, "many small") || strings.Contains(text, "what shrank")) || !strings.Contains(text, want) {
+				t.Errorf("%s, %s: no %q in\n%s", change, format, want, text)
+			}
+		}
+	}
+}
+
+func TestPackagesThatLostFilesAreOneRow(t *testing.T) {
+	t.Parallel()
+	r := grewBy(t, footprint.Cause{Change: footprint.Added, Layer: 4, Path: "/srv/app"}, added("dpkg", "curl", "8", ""))
+	for _, name := range []string{"bash", "grep", "sed", "tar"} {
+		r.Images[0].Delta.Packages = append(r.Images[0].Delta.Packages, footprint.PackageChange{
+			Ecosystem: "dpkg", Name: name, Change: footprint.Changed, From: "1", To: "1", Bytes: -250_000, Layer: 0,
+		})
+	}
+	r.Kind = report.Diff
+	for format, text := range both(t, r) {
+		wants(t, format, text, []string{"apt: curl", "4 packages", "lost files", "−1.0 MB"}, []string{"apt: sed"})
+	}
 }

@@ -167,6 +167,9 @@ func (s *sheet) causeList(img *Image, title string, causes []footprint.Cause) {
 	for _, c := range causes[:min(len(causes), maxCauses)] {
 		rows = append(rows, []cell{{c.Bytes.Signed(), yellow}, {img.causeWhat(c, plainName, rest), plain}, {broughtBy(img, c), faint}})
 	}
+	if bytes, words := img.elsewhere(causes); words != "" && len(causes) <= maxCauses {
+		rows = append(rows, []cell{{bytes.Signed(), faint}, {words, faint}, {}})
+	}
 	s.causeRows(rows)
 	s.rest(causes)
 }

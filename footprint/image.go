@@ -170,6 +170,8 @@ type File struct {
 	Path string
 	// Kind is what the name stands for.
 	Kind Kind
+	// Link is where a symbolic link leads, as it is stored.
+	Link string
 	// Size is the payload of a regular file in bytes. Only the first name, in path
 	// order, of several hard links carries it; the others have 0.
 	Size Bytes

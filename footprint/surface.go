@@ -38,9 +38,12 @@ func (s *Surface) add(f File) {
 	if at := versionSuffix.FindStringIndex(name); at != nil && at[0] > 0 {
 		name = name[:at[0]]
 	}
+	// An applet of busybox is a shell, but its rpm and dpkg install nothing.
+	applet := f.Kind == Symlink && slices.Contains(boxes, path.Base(f.Link))
 	switch {
 	case slices.Contains(shells, name):
 		keepSurface(&s.Shells, f.Path)
+	case applet:
 	case slices.Contains(packageManagers, name):
 		keepSurface(&s.PackageManagers, f.Path)
 	case slices.Contains(compilers, name):
@@ -60,6 +63,8 @@ var (
 	crossPrefix   = regexp.MustCompile(`^[a-z0-9_]+-(?:[a-z0-9]+-)?linux-(?:gnu|musl)[a-z]*-`)
 	versionSuffix = regexp.MustCompile(`-?[0-9][0-9.]*$`)
 
+	// boxes are programs that are many.
+	boxes           = []string{"busybox", "toybox"}
 	shells          = []string{"ash", "bash", "csh", "dash", "fish", "ksh", "mksh", "sh", "tcsh", "zsh"}
 	packageManagers = []string{"apk", "apt", "apt-get", "bundle", "bundler", "cargo", "composer", "conda", "corepack", "dnf", "dpkg", "gem", "mamba", "microdnf", "npm", "npx", "opkg", "pacman", "pip", "pipx", "pnpm", "poetry", "rpm", "uv", "yarn", "yum", "zypper"}
 	compilers       = []string{"c++", "cc", "clang", "clang++", "g++", "gcc", "gfortran", "ghc", "go", "javac", "rustc", "tcc"}

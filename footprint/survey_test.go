@@ -69,9 +69,10 @@ func TestSurface(t *testing.T) {
 		f.Mode = mode
 		return f
 	}
-	link := File{Path: "/bin/sh", Kind: Symlink}
+	link := File{Path: "/bin/sh", Kind: Symlink, Link: "/bin/busybox"}
+	applet := File{Path: "/bin/rpm", Kind: Symlink, Link: "busybox"}
 	img := Image{Files: slices.Values(walked(
-		program("/bin/bash", 0o755), link, program("/bin/dash", 0o644), program("/usr/share/bash", 0o755),
+		program("/bin/bash", 0o755), link, applet, program("/bin/dash", 0o644), program("/usr/share/bash", 0o755),
 		program("/usr/bin/apt-get", 0o755), program("/usr/local/bin/pip3.11", 0o755), program("/usr/local/bin/pipeline", 0o755),
 		program("/usr/bin/gcc-12", 0o755), program("/usr/bin/x86_64-linux-gnu-g++-12", 0o755), program("/usr/bin/7", 0o755),
 		program("/usr/bin/passwd", 0o4755), program("/usr/bin/wall", 0o2755), program("/data/odd", 0o4644),

@@ -489,6 +489,10 @@ func (t *tree) files(yield func(footprint.File) bool) {
 		for _, c := range children {
 			nd := &t.nodes[c]
 			f := footprint.File{Path: prefix + string(t.name(c)), Kind: nd.kind, Layer: int(nd.layer), Made: int(nd.layer), Mode: nd.mode}
+			if nd.kind == footprint.Symlink {
+				link := t.links[nd.link]
+				f.Link = string(t.targets[link.from:link.to])
+			}
 			if nd.kind == footprint.Regular {
 				in := &t.inodes[nd.inode]
 				f.Hash, f.Layer, f.Made = in.hash, int(in.layer), int(in.made)

@@ -473,7 +473,7 @@ func (a *applier) parent(path []byte) (int32, error) {
 // settle gives back what only a tree that still changes needs. What stays is
 // what [tree.files] walks, as long as the image is in use.
 func (t *tree) settle() {
-	t.table, t.links, t.targets, t.facts = nil, nil, nil, nil
+	t.table, t.facts = nil, nil
 }
 
 // files walks the live nodes, component by component.

@@ -202,6 +202,9 @@ func (d *decoder) decodeFile(root *node, file *File) {
 		d.checkID(e.key, ids)
 		img := d.decodeImage(e)
 		img.Cost = img.Cost.or(cost)
+		if (img.Cost.Hosts > 0) != (img.Cost.Deploys > 0) && len(d.errs) == 0 {
+			d.fail(e.key, "what a month moves is hosts × deploys-per-day: set both or neither", "the cost of %s has one of hosts and deploys-per-day alone", quote(img.ID))
+		}
 		file.Images = append(file.Images, img)
 	}
 }

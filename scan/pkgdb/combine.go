@@ -73,8 +73,8 @@ type packageKey struct{ ecosystem, root, name, instance string }
 
 func keyOf(p *Package) packageKey {
 	key := packageKey{p.Ecosystem, p.Root, p.Name, p.Instance}
-	if p.Ecosystem == Java {
-		key.instance = p.Version // one archive may hold two versions of a library
+	if p.Ecosystem == Java || p.Ecosystem == Cargo {
+		key.instance = p.Version // one archive or program may hold two versions of a library
 	}
 	return key
 }

@@ -130,3 +130,29 @@ func TestSumsAreOfTheStanzaBesideThem(t *testing.T) {
 		t.Error("what was found is changed")
 	}
 }
+
+// TestTwoVersions combines two versions of one library in one file: Go links
+// one version of a module, the others do not.
+func TestTwoVersions(t *testing.T) {
+	t.Parallel()
+	for ecosystem, want := range map[string][]string{
+		Java: {"lib 0.7.3", "lib 0.8.5"}, Cargo: {"lib 0.7.3", "lib 0.8.5"}, Golang: {"lib 0.7.3"},
+	} {
+		var got []string
+		for _, p := range Combine([]Found{{Path: "/app", Facts: Facts{Packages: []Package{
+			{Ecosystem: ecosystem, Root: "/app", Name: "app", Version: "1", Installed: true, Main: true, Asked: ByName, Requires: []string{"lib"}},
+			{Ecosystem: ecosystem, Root: "/app", Name: "lib", Version: "0.7.3", Installed: true, Asked: AsDependency},
+			{Ecosystem: ecosystem, Root: "/app", Name: "lib", Version: "0.8.5", Installed: true, Asked: AsDependency},
+		}}}}) {
+			if p.Name == "lib" {
+				got = append(got, p.Name+" "+p.Version)
+				if p.Through != "app" {
+					t.Errorf("%s: %s is there through %q", ecosystem, p.Version, p.Through)
+				}
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", ecosystem, diff)
+		}
+	}
+}

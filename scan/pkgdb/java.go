@@ -19,7 +19,9 @@ const (
 	maxNested      = 5000      // archives that are opened
 	maxNestedDepth = 3         // an ear has a war has a jar
 	maxInflated    = 32 << 20  // of one archive in another
-	maxInflatedAll = 256 << 20 // of all of them
+	maxInflatedAll = 256 << 20 // of all of them, and of the notes in them
+	maxNotes       = 1000      // notes of Maven in one archive
+	minInflated    = 4 << 10   // what an entry counts for at least: opening it has a price
 	maxDirectory   = 64 << 20  // of the directories of all archives together
 	maxJarPackages = 20_000
 	jarTail        = partsMax
@@ -59,7 +61,7 @@ func readJar(f File, c Content) (Facts, error) {
 	if err != nil {
 		return Facts{}, err
 	}
-	self, merged := identifyJar(z, path.Base(f.Path))
+	self, merged := j.identify(z, path.Base(f.Path))
 	j.pkgs = []Package{{
 		Ecosystem: Java, Root: j.root, Installed: true, Main: true, Name: self.name, Version: self.version,
 	}}
@@ -140,7 +142,7 @@ func (j *jarReader) into(z *zip.Reader, of share, depth int) (taken footprint.By
 			taken += j.add(javaIDOfFile(name), bytes)
 			continue
 		}
-		self, merged := identifyJar(inner, name)
+		self, merged := j.identify(inner, name)
 		for _, id := range merged {
 			j.add(id, 0)
 		}
@@ -188,13 +190,30 @@ func (j *jarReader) inner(entry *zip.File, depth int) (*zip.Reader, bool) {
 		j.skip("nested archives larger than " + footprint.Bytes(limit).String())
 		return nil, false
 	}
-	b, err := readEntry(entry, limit)
-	j.inflated -= int64(len(b))
+	b, err := j.inflate(entry, limit)
 	if err != nil {
 		return nil, false
 	}
 	z, err := j.open(bytes.NewReader(b), int64(len(b)))
 	return z, err == nil
+}
+
+// note inflates a short entry. Of an archive whose directory names one entry
+// very often, that is not done for ever.
+func (j *jarReader) note(entry *zip.File, limit int64) ([]byte, error) {
+	if j.inflated <= 0 {
+		err := errors.New("inflates to more than " + footprint.Bytes(maxInflatedAll).Short())
+		j.skip(err.Error())
+		return nil, err
+	}
+	return j.inflate(entry, min(limit, j.inflated))
+}
+
+// inflate is readEntry, and takes what it cost from what is left.
+func (j *jarReader) inflate(entry *zip.File, limit int64) ([]byte, error) {
+	b, err := readEntry(entry, limit)
+	j.inflated -= max(minInflated, int64(len(b)))
+	return b, err
 }
 
 // readEntry inflates an entry that is no longer than limit.
@@ -248,20 +267,27 @@ func (l *limitedReaderAt) ReadAt(p []byte, off int64) (int, error) {
 // javaID names an archive.
 type javaID struct{ name, version string }
 
-// identifyJar says what an archive is: by what Maven leaves in it, else by its
+// identify says what an archive is: by what Maven leaves in it, else by its
 // manifest, else by its name. Merged are the libraries whose own notes of Maven
 // ended up in it.
-func identifyJar(z *zip.Reader, fileName string) (self javaID, merged []javaID) {
+func (j *jarReader) identify(z *zip.Reader, fileName string) (self javaID, merged []javaID) {
 	var manifest map[string]string
 	var poms []javaPom
+	notes := 0
 	for _, entry := range z.File {
 		switch name := entry.Name; {
 		case manifest == nil && name == "META-INF/MANIFEST.MF":
-			if b, err := readEntry(entry, 256<<10); err == nil {
-				manifest = parseManifest(b)
+			b, err := j.note(entry, 256<<10)
+			if err != nil {
+				b = nil // the first one counts
 			}
-		case len(poms) < 1000 && strings.HasPrefix(name, "META-INF/maven/") && strings.HasSuffix(name, "/pom.properties"):
-			b, err := readEntry(entry, 64<<10)
+			manifest = parseManifest(b)
+		case strings.HasPrefix(name, "META-INF/maven/") && strings.HasSuffix(name, "/pom.properties"):
+			if notes++; notes > maxNotes {
+				j.skip(langTooMany(maxNotes, "notes of Maven in one archive"))
+				continue
+			}
+			b, err := j.note(entry, 64<<10)
 			if err != nil {
 				continue
 			}

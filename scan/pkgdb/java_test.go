@@ -4,8 +4,10 @@ import (
 	"archive/zip"
 	"bytes"
 	"compress/flate"
+	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -214,6 +216,17 @@ func TestNestedJars(t *testing.T) {
 	}
 }
 
+// sameEntry repeats the only record of a directory.
+func sameEntry(z []byte, n int) []byte {
+	end := bytes.LastIndex(z, []byte("PK\x05\x06"))
+	from := int(binary.LittleEndian.Uint32(z[end+16:]))
+	record, tail := z[from:end], bytes.Clone(z[end:])
+	binary.LittleEndian.PutUint16(tail[8:], uint16(n))
+	binary.LittleEndian.PutUint16(tail[10:], uint16(n))
+	binary.LittleEndian.PutUint32(tail[12:], uint32(n*len(record)))
+	return slices.Concat(z[:from], bytes.Repeat(record, n), tail)
+}
+
 func TestHostileJars(t *testing.T) {
 	t.Parallel()
 	many := func(n int, content []byte, suffix string) []item {
@@ -247,11 +260,23 @@ func TestHostileJars(t *testing.T) {
 		}
 		clear(lies[at+42 : at+46])
 	}
+	// A directory that names one note a thousand times, in many archives.
+	note, _ := jar(t, item{"META-INF/maven/pom.properties", make([]byte, 64<<10-1)})
+	notes := sameEntry(note, 1000)
+	empty, _ := jar(t, item{"META-INF/maven/pom.properties", nil})
+	manyNotes, _ := jar(t, many(40, notes, "!")...)
+	manyEmpty, _ := jar(t, many(400, sameEntry(empty, 1000), "!")...)
+	nameless, _ := jar(t, item{"META-INF/MANIFEST.MF", make([]byte, 257<<10)})
+	manyManifests, _ := jar(t, many(100, sameEntry(nameless, 1000), "!")...)
 	for _, tt := range []struct {
 		name    string
 		content []byte
 		want    string
 	}{
+		{"notes that are one entry", manyNotes, "inflates to more than 268.4 MB"},
+		{"empty notes", manyEmpty, "inflates to more than 268.4 MB"},
+		{"manifests that are too large", manyManifests, ""},
+		{"too many notes", sameEntry(note, 1001), "more than 1000 notes of Maven in one archive"},
 		{"10,000 jars", manyTiny, "more than 5000 nested archives"},
 		{"10,000 stored jars", manyStored, "more than 5000 nested archives"},
 		{"jars that are the same bytes", lies, "malformed archive"},

@@ -70,4 +70,7 @@ type Skipped struct {
 	Path string `json:"path"`
 	// Why says it in a few words, such as "larger than 64 MB".
 	Why string `json:"why"`
+	// Ecosystem is that whose packages may be missing because of it, "*" where it
+	// may be any, and "" where only bytes are not known.
+	Ecosystem string `json:"ecosystem,omitempty"`
 }

@@ -124,7 +124,7 @@ func (x *Index) tell(f pkgdb.Facts) {
 		return
 	}
 	if x.factBytes+f.Size() > maxFacts {
-		f = pkgdb.Facts{Skipped: tooManyFacts}
+		f = pkgdb.Facts{Skipped: tooManyFacts, Unread: "*"}
 	}
 	x.facts = append(x.facts, fileFacts{x.entries - 1, f.Append(nil)})
 	x.factBytes += f.Size()
@@ -223,7 +223,7 @@ func (d *decoder) uint64() uint64 {
 // A stored index is: magic, a checksum of what follows, the diffID it
 // describes, the method of its estimate, the counts, and the records and facts,
 // compressed. Another method makes the whole index foreign.
-const indexMagic = "image-budget layer index 2\n"
+const indexMagic = "image-budget layer index 3\n"
 
 // maxIndex bounds the unpacked records of a stored index, far above what
 // MaxFiles entries need.

@@ -109,17 +109,17 @@ func (o *ownership) findings(out *footprint.Image) []pkgdb.Found {
 		path := o.path(int32(n))
 		facts, err := pkgdb.DecodeFacts(stored)
 		if err != nil { // they were checked when they were read or made
-			facts = pkgdb.Facts{Skipped: "malformed"}
+			facts = pkgdb.Facts{Skipped: "malformed", Unread: "*"}
 		}
 		if size += facts.Size(); size > maxFacts && len(facts.Packages)+len(facts.Diverted) > 0 {
 			size -= facts.Size()
-			facts.Packages, facts.Diverted, facts.Skipped = nil, nil, tooManyFacts
+			facts.Packages, facts.Diverted, facts.Skipped, facts.Unread = nil, nil, tooManyFacts, "*"
 		}
 		if facts.Skipped != "" {
 			if len(out.Skipped) >= 8*footprint.MaxSkipped {
 				skip()
 			}
-			out.Skipped = append(out.Skipped, footprint.Skipped{Path: path, Why: facts.Skipped})
+			out.Skipped = append(out.Skipped, footprint.Skipped{Path: path, Why: facts.Skipped, Ecosystem: facts.Unread})
 		}
 		if facts.Debug > 0 || facts.Symbols > 0 {
 			size := footprint.Bytes(o.inodes[nd.inode].size)

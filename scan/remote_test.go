@@ -170,7 +170,7 @@ func TestRemoteIndexesThatAreRefused(t *testing.T) {
 		"cut":                    good[:len(good)-3],
 		"damaged":                append(slices.Clone(good[:len(good)-1]), good[len(good)-1]^1),
 		"another layer's":        stored[ids[1]],
-		"another version's":      bytes.Replace(good, []byte("index 2\n"), []byte("index 1\n"), 1),
+		"another version's":      bytes.Replace(good, []byte("index 3\n"), []byte("index 2\n"), 1),
 		"too few entries":        forged(t, ids[0], 2, -1, directory("a")),
 		"more than it says":      forged(t, ids[0], 0, -1, directory("a")),
 		"an estimate too large":  forged(t, ids[0], 1, 1<<60, directory("a")),

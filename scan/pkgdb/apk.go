@@ -15,6 +15,7 @@ func apkReaders() []reader {
 		},
 		{
 			name:  "apk world",
+			adds:  true,
 			wants: func(f File, _ []byte) bool { return f.Path == "etc/apk/world" },
 			max:   1 << 20,
 			read:  readApkWorld,

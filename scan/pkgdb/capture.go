@@ -142,7 +142,7 @@ func (c *Collector) End() Facts {
 		return Facts{}
 	}
 	if c.over {
-		return Facts{Skipped: "larger than " + footprint.Bytes(r.max).Short()}
+		return Facts{Skipped: "larger than " + footprint.Bytes(r.max).Short(), Unread: r.of}
 	}
 	// What has come is the file, whatever it claimed.
 	c.file.Size = c.seen
@@ -158,6 +158,9 @@ func (c *Collector) End() Facts {
 	facts, err := r.read(c.file, content)
 	if err != nil && facts.Skipped == "" {
 		facts.Skipped = err.Error()
+	}
+	if facts.Skipped != "" && facts.Unread == "" {
+		facts.Unread = r.of
 	}
 	return facts
 }

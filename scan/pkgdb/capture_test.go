@@ -2,9 +2,12 @@ package pkgdb
 
 import (
 	"bytes"
+	"debug/elf"
+	"encoding/binary"
 	"errors"
 	"io"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -205,5 +208,43 @@ func TestCollectorDropsALargeBuffer(t *testing.T) {
 	collect(c, File{Size: 1}, []byte("x"), 1)
 	if cap(c.buffer) > 1<<20 {
 		t.Errorf("%d bytes of memory for one byte", cap(c.buffer))
+	}
+}
+
+// TestUnread tells which packages may be missing because of a file.
+func TestUnread(t *testing.T) {
+	t.Parallel()
+	crates := func(list []byte) []byte {
+		return makeELF(binary.LittleEndian, testSection{name: rustDepsSection, kind: elf.SHT_PROGBITS, content: list})
+	}
+	for _, tt := range []struct {
+		path    string
+		content []byte
+		want    string
+	}{
+		{"var/lib/rpm/rpmdb.sqlite", []byte("SQLite format 3\x00 and no more"), Rpm},
+		{"var/lib/rpm/rpmdb.sqlite-wal", []byte("x"), Rpm},
+		{"app/node_modules/a/package.json", []byte("{"), Npm},
+		{"app/package.json", make([]byte, 9<<20), ""}, // a wish
+		{"opt/conda/conda-meta/a-1-0.json", []byte("{"), Conda},
+		{"opt/a-1.jar", []byte("PK\x03\x04"), Java},
+		{"usr/bin/a", crates([]byte("{}")), Cargo},
+		{"etc/apk/world", make([]byte, 2<<20), ""},
+		{"lib/apk/db/installed", make([]byte, 129<<20), Apk},
+	} {
+		facts := factsOf(t, tt.path, tt.content)
+		if facts.Unread != tt.want || facts.Skipped == "" {
+			t.Errorf("%s: %q, %q", tt.path, facts.Unread, facts.Skipped)
+		}
+	}
+	facts := Facts{Packages: []Package{{Ecosystem: Gem, Name: strings.Repeat("x", MaxFacts)}}}
+	if facts.Bound(); facts.Unread != Gem {
+		t.Errorf("bounded: %q", facts.Unread)
+	}
+	// The sections of a large program may be where nothing was kept.
+	large := smallELF(100, 200)
+	c := Content{ReaderAt: parts{large[:64], []span{{0, 64}}, int64(len(large))}, Size: int64(len(large))}
+	if facts, err := readELF(File{}, c); err == nil || facts.Unread != Golang {
+		t.Errorf("%+v, %v", facts, err)
 	}
 }

@@ -22,7 +22,7 @@ const (
 
 // Size is about what the facts take in memory, in bytes.
 func (f *Facts) Size() int {
-	size := len(f.Skipped)
+	size := len(f.Skipped) + len(f.Unread)
 	for i := range f.Packages {
 		p := &f.Packages[i]
 		size += packageCost + len(p.Ecosystem) + len(p.Root) + len(p.Name) + len(p.Instance) + len(p.Version)
@@ -41,6 +41,9 @@ func (f *Facts) Size() int {
 // Bound drops facts that say more than [MaxFacts], and says so instead.
 func (f *Facts) Bound() {
 	if f.Size() > MaxFacts {
+		if len(f.Packages) > 0 {
+			f.Unread = f.Packages[0].Ecosystem
+		}
 		f.Packages, f.Diverted, f.Skipped = nil, nil, "describes more than 64 MB of names"
 	}
 }
@@ -56,6 +59,7 @@ func (f *Facts) Append(b []byte) []byte {
 	w.number(uint64(f.Debug))
 	w.number(uint64(f.Symbols))
 	w.text(f.Skipped)
+	w.text(f.Unread)
 	w.number(uint64(len(f.Packages)))
 	for i := range f.Packages {
 		w.pkg(&f.Packages[i])
@@ -128,7 +132,7 @@ func (w *factWriter) pkg(p *Package) {
 // an error: ErrFacts.
 func DecodeFacts(b []byte) (Facts, error) {
 	r := factReader{b: b, room: MaxFacts + 1<<10}
-	f := Facts{Debug: r.bytes(), Symbols: r.bytes(), Skipped: r.text()}
+	f := Facts{Debug: r.bytes(), Symbols: r.bytes(), Skipped: r.text(), Unread: r.text()}
 	for n := r.count(); n > 0 && !r.bad; n-- {
 		f.Packages = append(f.Packages, r.pkg())
 	}

@@ -11,7 +11,7 @@ import (
 
 func someFacts() Facts {
 	return Facts{
-		Debug: 5, Symbols: 7, Skipped: "half of it",
+		Debug: 5, Symbols: 7, Skipped: "half of it", Unread: Npm,
 		Packages: []Package{
 			{Ecosystem: Dpkg, Name: "a", Instance: "a:amd64", Version: "1", Installed: true, Files: []string{"/usr/bin/a", "/usr/bin/ab", "/etc/a"}, Requires: []string{"b", "c"}, Provides: []string{"x"}, Asked: ByName},
 			{Ecosystem: Npm, Root: "/app/node_modules/b", Name: "b", Trees: []string{"/app/node_modules/b"}, Inside: 12, Main: true, Dev: true, Asked: AsDependency},

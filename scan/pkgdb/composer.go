@@ -16,7 +16,7 @@ func composerReaders() []reader {
 		{name: "Composer packages", max: langList, read: composerInstalled, wants: func(f File, _ []byte) bool {
 			return f.Path == "composer/installed.json" || strings.HasSuffix(f.Path, "/composer/installed.json")
 		}},
-		{name: "Composer project", max: langManifest, read: composerProject, wants: func(f File, _ []byte) bool {
+		{name: "Composer project", adds: true, max: langManifest, read: composerProject, wants: func(f File, _ []byte) bool {
 			return path.Base(f.Path) == "composer.json" && langProject(f.Path, "vendor")
 		}},
 	}

@@ -32,6 +32,7 @@ func dpkgReaders() []reader {
 		},
 		{
 			name: "dpkg file list",
+			adds: true,
 			wants: func(f File, _ []byte) bool {
 				_, ok := between(f.Path, dpkgInfo, ".list")
 				return ok
@@ -41,6 +42,7 @@ func dpkgReaders() []reader {
 		},
 		{
 			name: "dpkg checksums",
+			adds: true,
 			wants: func(f File, _ []byte) bool {
 				_, ok := between(f.Path, dpkgStanzas, ".md5sums")
 				return ok
@@ -63,12 +65,14 @@ func dpkgReaders() []reader {
 		},
 		{
 			name:  "dpkg diversions",
+			adds:  true,
 			wants: func(f File, _ []byte) bool { return f.Path == dpkgDiverts },
 			max:   1 << 20,
 			read:  readDpkgDiversions,
 		},
 		{
 			name:  "apt extended states",
+			adds:  true,
 			wants: func(f File, _ []byte) bool { return f.Path == aptStates },
 			max:   64 << 20,
 			read:  readAptStates,

@@ -2,6 +2,7 @@ package pkgdb
 
 import (
 	"debug/elf"
+	"errors"
 	"strings"
 
 	"github.com/org/image-budget/footprint"
@@ -27,18 +28,26 @@ func elfReaders() []reader {
 // of.
 func readELF(f File, c Content) (Facts, error) {
 	e, err := parseELF(c)
-	if err != nil {
-		return Facts{}, err
+	switch {
+	case errors.Is(err, errMalformedELF) && c.Whole != nil:
+		return Facts{}, nil // no program that runs: no one misses what is in it
+	case errors.Is(err, errMalformedELF): // its sections may be where nothing was kept
+		return Facts{Unread: Golang}, errors.New("larger than " + footprint.Bytes(maxWholeELF).Short())
+	case err != nil:
+		return Facts{Unread: Golang}, err
 	}
 	var facts Facts
 	facts.Debug, facts.Symbols = e.strippable()
 	for _, made := range []struct {
-		section string
-		read    func(File, *elfFile) (Facts, error)
-	}{{goInfoSection, readGolang}, {rustDepsSection, readCargo}} {
+		section, of string
+		read        func(File, *elfFile) (Facts, error)
+	}{{goInfoSection, Golang, readGolang}, {rustDepsSection, Cargo, readCargo}} {
 		if _, ok := e.section(made.section); ok {
 			of, err := made.read(f, e)
 			facts.Packages, facts.Skipped = of.Packages, of.Skipped
+			if err != nil { // else all is known but how heavy they are
+				facts.Unread = made.of
+			}
 			return facts, err
 		}
 	}

@@ -22,7 +22,7 @@ func npmReaders() []reader {
 			_, ok = npmPlace(dir)
 			return ok
 		}},
-		{name: "npm project", max: langManifest, read: npmProject, wants: func(f File, _ []byte) bool {
+		{name: "npm project", adds: true, max: langManifest, read: npmProject, wants: func(f File, _ []byte) bool {
 			return path.Base(f.Path) == "package.json" && langProject(f.Path, "node_modules")
 		}},
 		{name: "npm lockfile", max: langList, read: npmLock, wants: func(f File, _ []byte) bool {

@@ -66,6 +66,9 @@ type Facts struct {
 	// understood: "larger than 64 MB", "malformed". Whatever was understood is
 	// in the other fields.
 	Skipped string
+	// Unread is the ecosystem whose packages may be missing because of that, "*"
+	// where it may be any, and "" where all are known, though not their bytes.
+	Unread string
 }
 
 // Package is what one file says of one package. Several files may describe the
@@ -141,6 +144,11 @@ type Content struct {
 type reader struct {
 	// name is for messages: "dpkg status".
 	name string
+	// of is the ecosystem that it reads; "" where it says so itself.
+	of string
+	// adds is set where it makes no package exist, and only tells more of those
+	// that there are.
+	adds bool
 	// wants tells whether it reads that file, by its path and its first bytes:
 	// all of a short file, at least 512 of a longer one. It is asked for every
 	// file of an image, so it must be cheap.
@@ -160,12 +168,20 @@ type reader struct {
 // readers are asked in this order; the first that wants a file reads it.
 func readers() []reader {
 	var all []reader
-	for _, of := range [][]reader{
-		dpkgReaders(), apkReaders(), rpmReaders(),
-		npmReaders(), pythonReaders(), gemReaders(), composerReaders(), dotnetReaders(),
-		javaReaders(), elfReaders(),
+	for _, those := range []struct {
+		of      string
+		readers []reader
+	}{
+		{Dpkg, dpkgReaders()}, {Apk, apkReaders()}, {Rpm, rpmReaders()},
+		{Npm, npmReaders()}, {Python, pythonReaders()}, {Gem, gemReaders()}, {Composer, composerReaders()}, {Dotnet, dotnetReaders()},
+		{Java, javaReaders()}, {"", elfReaders()},
 	} {
-		all = append(all, of...)
+		for _, r := range those.readers {
+			if r.of == "" && !r.adds {
+				r.of = those.of
+			}
+			all = append(all, r)
+		}
 	}
 	return all
 }

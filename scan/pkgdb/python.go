@@ -46,7 +46,7 @@ func pythonReaders() []reader {
 			dir, ok := strings.CutSuffix(f.Path, "/EGG-INFO/PKG-INFO")
 			return ok && strings.HasSuffix(dir, ".egg")
 		}},
-		{name: "conda package", max: langList, read: condaPackage, wants: func(f File, _ []byte) bool {
+		{name: "conda package", of: Conda, max: langList, read: condaPackage, wants: func(f File, _ []byte) bool {
 			return strings.HasSuffix(f.Path, ".json") && path.Base(langParent(f.Path)) == "conda-meta"
 		}},
 	}

@@ -31,12 +31,14 @@ func rpmReaders() []reader {
 		},
 		{
 			name:  "dnf reasons",
+			adds:  true,
 			wants: func(f File, _ []byte) bool { return f.Path == "usr/lib/sysimage/libdnf5/packages.toml" },
 			max:   64 << 20,
 			read:  readDnfReasons,
 		},
 		{
 			name:  "dnf history",
+			adds:  true,
 			wants: func(f File, _ []byte) bool { return f.Path == "var/lib/dnf/history.sqlite" },
 			max:   maxRpm,
 			read:  readDnfHistory,

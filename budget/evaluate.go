@@ -542,10 +542,17 @@ func (e *evaluation) packages() {
 		}
 		var found []footprint.Package
 		var sum footprint.Bytes
+		pattern := canonical(p.Pattern)
 		for _, pkg := range e.in.Head.Packages {
-			if matchPackage(p.Pattern, pkg.Ecosystem+":"+pkg.Name) {
+			if matchPackage(pattern, pkg.Ecosystem+":"+pkg.Name) {
 				found, sum = append(found, pkg), sum+pkg.Bytes
 			}
+		}
+		if why := unread(pattern, e.in.Head.Skipped); why != "" && len(found) == 0 {
+			c.Status, c.Blind = NotMeasured, true
+			c.Message = fmt.Sprintf("%s was not found, but may be there: %s", p.Pattern, why)
+			e.checks = append(e.checks, c)
+			continue
 		}
 		slices.SortStableFunc(found, func(a, b footprint.Package) int { return cmp.Compare(b.Bytes, a.Bytes) })
 		c.Actual = int64(len(found))
@@ -558,6 +565,21 @@ func (e *evaluation) packages() {
 		}
 		e.checks = append(e.checks, c)
 	}
+}
+
+// unread says which file of an ecosystem that the pattern is of could not be
+// looked into, "" if all could.
+func unread(pattern string, skipped []footprint.Skipped) string {
+	ecosystem, _, _ := strings.Cut(pattern, ":")
+	for _, s := range skipped {
+		if s.Ecosystem == "*" || s.Ecosystem != "" && matchPackage(ecosystem, s.Ecosystem) {
+			return fmt.Sprintf("could not look into %s (%s)", s.Path, clip(s.Why))
+		}
+	}
+	if len(skipped) >= footprint.MaxSkipped { // the list is cut
+		return fmt.Sprintf("could not look into %d files or more", len(skipped))
+	}
+	return ""
 }
 
 // packageWords names a package with what it weighs and who asked for it.

@@ -6,6 +6,7 @@ import (
 	"go/parser"
 	"go/token"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -379,6 +380,7 @@ func TestPackages(t *testing.T) {
 		{Ecosystem: "npm", Name: "typescript", Version: "5.4.5", Bytes: 23_000_000, Through: "ts-node"},
 		{Ecosystem: "npm", Name: "typescript", Version: "4.9.5", Bytes: 21_000_000},
 		{Ecosystem: "dpkg", Name: "gcc-12"},
+		{Ecosystem: "python", Name: "torch", Bytes: 7},
 	}
 	const (
 		node, five, four = "npm:@types/node 20.1.0 (2.1 MB)", "npm:typescript 5.4.5 (23.0 MB, through ts-node)", "npm:typescript 4.9.5 (21.0 MB)"
@@ -392,6 +394,13 @@ func TestPackages(t *testing.T) {
 		"npm:*":          {[]string{five, four, node}, "npm:* is forbidden and was found: " + five + ", " + four + ", " + node + ", together 46.1 MB; bring it back, or remove images.web.packages.npm:* (.image-budget.yml:5)"},
 		"*:gcc-??":       {[]string{"dpkg:gcc-12 (0 B)"}, "*:gcc-?? is forbidden and was found: dpkg:gcc-12 (0 B); bring it back, or remove images.web.packages.*:gcc-?? (.image-budget.yml:5)"},
 		"npm:type":       {nil, "npm:type is not in the image, as it should be"},
+		"apt:gcc-*":      {[]string{"dpkg:gcc-12 (0 B)"}, "apt:gcc-* is forbidden and was found: dpkg:gcc-12 (0 B); bring it back, or remove images.web.packages.apt:gcc-* (.image-budget.yml:5)"},
+		"deb:gcc-11":     {nil, "deb:gcc-11 is not in the image, as it should be"},
+		"pip:torch":      {[]string{"python:torch (7 B)"}, "pip:torch is forbidden and was found: python:torch (7 B); bring it back, or remove images.web.packages.pip:torch (.image-budget.yml:5)"},
+		"pypi:torc?":     {[]string{"python:torch (7 B)"}, "pypi:torc? is forbidden and was found: python:torch (7 B); bring it back, or remove images.web.packages.pypi:torc? (.image-budget.yml:5)"},
+		"go:*":           {nil, "go:* is not in the image, as it should be"},
+		"crate:*":        {nil, "crate:* is not in the image, as it should be"},
+		"maven:*":        {nil, "maven:* is not in the image, as it should be"},
 		"apk:*":          {nil, "apk:* is not in the image, as it should be"},
 	} {
 		v := judged(t, "packages: {\""+pattern+"\": forbid}", Input{Head: head})
@@ -409,6 +418,38 @@ func TestPackages(t *testing.T) {
 	head.Packages = []footprint.Package{} // listed, none found
 	if v := judged(t, `packages: {"npm:*": forbid}`, Input{Head: head}); v.Status != Pass || v.Checks[0].Status != Pass {
 		t.Errorf("%+v", v)
+	}
+}
+
+// A database that could not be read may hold what is forbidden.
+func TestForbiddenPackageUnread(t *testing.T) {
+	t.Parallel()
+	head := measured(1, 1)
+	head.Packages = []footprint.Package{{Ecosystem: "npm", Name: "typescript"}}
+	rpm := footprint.Skipped{Path: "/var/lib/rpm/rpmdb.sqlite", Why: "larger than 134 MB", Ecosystem: "rpm"}
+	program := footprint.Skipped{Path: "/app", Why: "unknown table of Go functions"}
+	any := footprint.Skipped{Path: "/x", Why: "malformed", Ecosystem: "*"}
+	const unreadRpm = ": could not look into /var/lib/rpm/rpmdb.sqlite (larger than 134 MB)"
+	for _, tt := range []struct {
+		pattern string
+		skipped []footprint.Skipped
+		status  Status
+		message string
+	}{
+		{"rpm:gcc", []footprint.Skipped{program, rpm}, NotMeasured, "rpm:gcc was not found, but may be there" + unreadRpm},
+		{"r*:gcc", []footprint.Skipped{rpm}, NotMeasured, "r*:gcc was not found, but may be there" + unreadRpm},
+		{"dpkg:gcc", []footprint.Skipped{program, rpm}, Pass, "dpkg:gcc is not in the image, as it should be"},
+		{"go:x", []footprint.Skipped{{Path: "/go", Why: "malformed", Ecosystem: "golang"}}, NotMeasured, "go:x was not found, but may be there: could not look into /go (malformed)"},
+		{"gem:x", []footprint.Skipped{any}, NotMeasured, `gem:x was not found, but may be there: could not look into /x (malformed)`},
+		{"gem:x", slices.Repeat([]footprint.Skipped{program}, footprint.MaxSkipped), NotMeasured, "gem:x was not found, but may be there: could not look into 100 files or more"},
+		{"*:typescript", []footprint.Skipped{any, rpm}, Fail, ""},
+	} {
+		head.Skipped = tt.skipped
+		v := judged(t, `packages: {"`+tt.pattern+`": forbid}`, Input{Head: head})
+		c := v.Checks[0]
+		if c.Status != tt.status || c.Blind != (tt.status == NotMeasured) || tt.message != "" && c.Message != tt.message || v.Status == Pass != (tt.status == Pass) {
+			t.Errorf("%s: %+v", tt.pattern, c)
+		}
 	}
 }
 

@@ -137,7 +137,8 @@ type PathLimit struct {
 
 // PackageLimit forbids packages.
 type PackageLimit struct {
-	// Pattern is ECOSYSTEM:NAME, in which * and ? match any characters.
+	// Pattern is ECOSYSTEM:NAME as it was written, in which * and ? match any
+	// characters. "apt:x" means "dpkg:x", as the names do that reports use.
 	Pattern string
 	// Pos is the place of the key.
 	Pos Pos

@@ -357,7 +357,7 @@ func (d *decoder) decodePackages(n *node) []PackageLimit {
 			d.fail(e.key, "write ECOSYSTEM:NAME, such as \"npm:typescript\"", "%s names no package", quote(e.key.text))
 		case strings.ContainsAny(e.key.text, `[]{}\`) || strings.TrimSpace(e.key.text) != e.key.text:
 			d.fail(e.key, "only * and ? stand for other characters", "%s names no package", quote(e.key.text))
-		case !strings.ContainsAny(ecosystem, "*?") && !slices.Contains(ecosystems, ecosystem):
+		case !strings.ContainsAny(ecosystem, "*?") && !slices.Contains(ecosystems, ecosystemOf(ecosystem)):
 			// A limit on packages that nobody looks for would always pass.
 			d.fail(e.key, ecosystemHint(ecosystem, name), "%s names no ecosystem I know", quote(e.key.text))
 		}
@@ -376,6 +376,27 @@ func (d *decoder) decodePackages(n *node) []PackageLimit {
 
 // ecosystems are those that package scan/pkgdb finds packages of.
 var ecosystems = []string{"dpkg", "apk", "rpm", "npm", "python", "conda", "gem", "composer", "nuget", "java", "golang", "cargo"}
+
+// aliases are what reports call an ecosystem, and other names that nobody
+// mistakes; the messages keep what was written.
+var aliases = []struct{ is, means string }{
+	{"apt", "dpkg"}, {"deb", "dpkg"}, {"pip", "python"}, {"pypi", "python"}, {"go", "golang"}, {"crate", "cargo"}, {"maven", "java"},
+}
+
+func ecosystemOf(name string) string {
+	for _, a := range aliases {
+		if a.is == name {
+			return a.means
+		}
+	}
+	return name
+}
+
+// canonical names the ecosystem of a pattern as packages have it.
+func canonical(pattern string) string {
+	ecosystem, name, _ := strings.Cut(pattern, ":")
+	return ecosystemOf(ecosystem) + ":" + name
+}
 
 // ecosystemHint knows what else an ecosystem is called.
 func ecosystemHint(ecosystem, name string) string {

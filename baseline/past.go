@@ -48,7 +48,10 @@ func figures(p footprint.Past) string {
 	return text
 }
 
-// readFigures reads figures; those that are none are not known.
+// maxFigure is what reports and snapshots hold at most: a petabyte.
+const maxFigure = 1 << 50
+
+// readFigures reads figures; those that are none, or absurd, are not known.
 func readFigures(text string) footprint.Past {
 	var p footprint.Past
 	m := figuresOnly.FindStringSubmatch(text)
@@ -64,6 +67,9 @@ func readFigures(text string) footprint.Past {
 	}
 	if m[3] != "" {
 		p.Unpacked, p.Final, p.Has = size(m[3]), size(m[4]), p.Has|footprint.HasFiles
+	}
+	if max(p.Compressed, p.Unpacked, p.Final) > maxFigure {
+		return footprint.Past{}
 	}
 	return p
 }

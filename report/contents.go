@@ -126,13 +126,17 @@ func surfaceLists(now, was *footprint.Surface) []surfaceList {
 	}
 	for i, paths := range lists(now) {
 		out[i].names = baseNamesOf(paths)
-		if was != nil {
+		if was != nil && wholeLists(paths, lists(was)[i]) {
 			before := baseNamesOf(lists(was)[i])
 			out[i].came, out[i].gone = without(out[i].names, before), without(before, out[i].names)
 		}
 	}
 	return out
 }
+
+// wholeLists tells whether two lists of a [footprint.Surface] can be compared: what
+// is not in one that was cut may be there all the same.
+func wholeLists(now, was []string) bool { return max(len(now), len(was)) < footprint.MaxSurface }
 
 // baseNamesOf are the names of the files of some paths, each once, sorted.
 func baseNamesOf(paths []string) []string {
@@ -172,7 +176,7 @@ func (img *Image) surface(q quote, named surfaceDetail) (words string, changed b
 		was = img.Base.Surface
 	}
 	var came, gone []string
-	if was != nil && max(len(s.Setuid), len(was.Setuid)) < footprint.MaxSurface {
+	if was != nil && wholeLists(s.Setuid, was.Setuid) {
 		came, gone = without(s.Setuid, was.Setuid), without(was.Setuid, s.Setuid)
 	}
 	lists := surfaceLists(s, was)

@@ -600,7 +600,8 @@ func (img *Image) surfaceTable() htmlTable {
 		if len(g.now) >= footprint.MaxSurface {
 			word = "at least " + word
 		}
-		if compared && len(g.now) != len(g.was) {
+		whole := wholeLists(g.now, g.was)
+		if compared && whole && len(g.now) != len(g.was) {
 			word += " (" + signedCount(int64(len(g.now)-len(g.was))) + ")"
 		}
 		words = append(words, word)
@@ -608,14 +609,17 @@ func (img *Image) surfaceTable() htmlTable {
 			row := []htmlCell{textCell(g.kind), pathCell(p)}
 			if compared {
 				row = append(row, htmlCell{Text: "there too", Class: "faint"})
-				if !slices.Contains(g.was, p) {
+				switch there := slices.Contains(g.was, p); {
+				case !there && whole:
 					row[2] = htmlCell{Text: "new", Class: "grown"}
+				case !there:
+					row[2] = htmlCell{Text: "not known", Class: "faint"}
 				}
 			}
 			t.Rows = append(t.Rows, row)
 		}
 		for _, p := range g.was {
-			if !slices.Contains(g.now, p) {
+			if whole && !slices.Contains(g.now, p) {
 				t.Rows = append(t.Rows, []htmlCell{textCell(g.kind), pathCell(p), {Text: "gone", Class: "shrunk"}})
 			}
 		}

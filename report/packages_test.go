@@ -2,6 +2,8 @@ package report_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -134,6 +136,10 @@ func TestAttackSurfaceInOneLine(t *testing.T) {
 			head.Metrics.Setuid, head.Own.Setuid = 500, 492
 			head.Surface.Setuid = modes
 		}), "attack surface: 290 executables, 500 setuid (+492), shells bash sh, package managers apt dpkg npm"},
+		"too many programs to name": {change(func(head, base *footprint.Image) {
+			base.Surface.Shells, head.Surface.Shells = slices.Repeat([]string{"/a/bash"}, footprint.MaxSurface), []string{"/bin/ash", "/bin/bash"}
+			head.Surface.Compilers = slices.Repeat([]string{"/a/gcc"}, footprint.MaxSurface)
+		}), "attack surface unchanged: 290 executables, 8 setuid"},
 	} {
 		if got := line(c.r); got != c.want {
 			t.Errorf("%s:\n got %s\nwant %s", name, got, c.want)
@@ -297,4 +303,23 @@ func TestPackagesThatLostFilesAreOneRow(t *testing.T) {
 	for format, text := range both(t, r) {
 		wants(t, format, text, []string{"apt: curl", "4 packages", "lost files", "−1.0 MB"}, []string{"apt: sed"})
 	}
+}
+
+// A page says of no program that it is new, or gone, where a list was cut.
+func TestCutSurfaceOnAPage(t *testing.T) {
+	t.Parallel()
+	marks := func(cut bool) string {
+		r := fine(t)
+		head, base := r.Images[0].Head.Surface, r.Images[0].Base.Surface
+		base.Compilers, head.Compilers = []string{"/usr/bin/old-cc"}, []string{"/usr/bin/new-cc"}
+		if cut {
+			for i := range footprint.MaxSurface {
+				head.Compilers = append(head.Compilers, fmt.Sprintf("/opt/%d/bin/gcc", i))
+			}
+			head.Compilers = head.Compilers[:footprint.MaxSurface]
+		}
+		return page(t, r)
+	}
+	wants(t, "whole", marks(false), []string{"old-cc"}, nil)
+	wants(t, "cut", marks(true), []string{"not known"}, []string{"old-cc"})
 }

@@ -53,10 +53,12 @@ type Image struct {
 	// file counts in one kind at most, and in any package all the same.
 	Contents []Content
 	// Duplicates are the heaviest of the files and directories that exist more
-	// than once, at most [MaxDuplicates]; DuplicateBytes is what all of them
-	// hold beyond their first copy.
-	Duplicates     []Duplicate
-	DuplicateBytes Bytes
+	// than once, at most [MaxDuplicates]. They may overlap, so each is at most
+	// DuplicateBytes, which is what all files hold beyond their first copy, listed
+	// or not; DuplicateOwn is the part of it above the base, all of it where the
+	// base is not known.
+	Duplicates                   []Duplicate
+	DuplicateBytes, DuplicateOwn Bytes
 	// Surface is what an intruder would find to work with, nil where no layer
 	// was read.
 	Surface *Surface

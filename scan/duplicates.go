@@ -1,32 +1,33 @@
 package scan
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
+	"hash/maphash"
 	"slices"
-
-	"github.com/cespare/xxhash/v2"
+	"sort"
 
 	"github.com/org/image-budget/footprint"
 )
 
 // duplicates finds the content that stands at several paths, whole directories
-// before single files, and what all of it holds beyond the first copies.
-func (t *tree) duplicates() ([]footprint.Duplicate, footprint.Bytes) {
-	d := duplicateFinder{tree: t, sums: map[int32]dirSum{}}
-	total := d.files()
-	if total == 0 {
-		return nil, 0
+// before single files, and fills in what all of it holds beyond the first
+// copies. base is the number of layers that FROM brought, 0 if it is unknown.
+func (t *tree) duplicates(out *footprint.Image, base int) {
+	d := duplicateFinder{tree: t, base: base, sums: map[int32]dirSum{}}
+	out.DuplicateBytes, out.DuplicateOwn = d.files()
+	if out.DuplicateBytes == 0 {
+		return
 	}
 	d.sum(root)
 	groups := append(d.dirGroups(), d.fileGroups...)
 	slices.SortFunc(groups, func(a, b duplicateGroup) int {
-		return cmp.Or(cmp.Compare(b.extra(), a.extra()), cmp.Compare(a.nodes[0], b.nodes[0]))
+		return cmp.Or(cmp.Compare(b.extra(), a.extra()), cmp.Compare(b.files, a.files), cmp.Compare(a.nodes[0], b.nodes[0]))
 	})
-	var out []footprint.Duplicate
-	covered := map[int32]bool{}
+	covered := newMarks(len(t.nodes))
 	for _, g := range groups {
-		if len(out) == footprint.MaxDuplicates {
+		if len(out.Duplicates) == footprint.MaxDuplicates {
 			break
 		}
 		// What a listed directory holds is not listed again.
@@ -35,52 +36,94 @@ func (t *tree) duplicates() ([]footprint.Duplicate, footprint.Bytes) {
 		}
 		if g.dir {
 			for _, n := range g.nodes {
-				covered[n] = true
+				covered.set(n)
 			}
 		}
-		out = append(out, d.public(g))
+		out.Duplicates = append(out.Duplicates, d.public(g))
 	}
-	return out, total
 }
+
+// marks is a set of nodes or inodes, one bit for each.
+type marks []uint64
+
+func newMarks(n int) marks { return make(marks, (n+63)/64) }
+
+func (m marks) set(i int32)      { m[i/64] |= 1 << (i % 64) }
+func (m marks) has(i int32) bool { return m[i/64]&(1<<(i%64)) != 0 }
 
 const maxPathsOfDuplicate = 10
 
 type duplicateFinder struct {
 	*tree
-	// sums are those of directories that hold files with bytes.
+	base int
+	// sums are those of directories that may be copies.
 	sums map[int32]dirSum
 	// twice marks the inodes whose content exists more than once.
-	twice      []uint64
+	twice      marks
 	fileGroups []duplicateGroup
 	// other are live names of inodes that lost the name they were given last; nil
 	// until one is asked for.
 	other map[int32]int32
+	// open are the directories that are being summed, from the root down; clock
+	// counts the names that were met, and met tells when the last one of an
+	// inode with several was: nil until there is one.
+	open  []openDir
+	clock int32
+	met   []int32
 }
 
-// dirSum is a directory's hash over names, kinds and content of all below it.
+type openDir struct {
+	// entered is the clock's when nothing in it was met.
+	entered int32
+	sum     dirSum
+}
+
+// dirSum is what is in a directory, hard links counted once.
 type dirSum struct {
-	hash  uint64
-	bytes footprint.Bytes
-	files int32
+	// hash is over names, kinds and content of all below it, 0 where no copies
+	// are looked for.
+	hash       uint64
+	bytes, own footprint.Bytes
+	files      int32
 	// layer is that of the heaviest file.
 	layer    uint16
 	heaviest int64
 	// twice is set where every file with bytes exists elsewhere, too: other
 	// directories cannot be copies.
 	twice bool
+	// names are how many of its files' names are in it, of those that have
+	// several, and links how many there are. Where more are elsewhere, another
+	// directory with the same content may be the same files.
+	names, links int64
+}
+
+// add adds what is in a directory below.
+func (s *dirSum) add(below *dirSum) {
+	s.bytes += below.bytes
+	s.own += below.own
+	s.files += below.files
+	s.names += below.names
+	s.links += below.links
+	s.twice = s.twice && below.twice
+	if below.heaviest > s.heaviest {
+		s.heaviest, s.layer = below.heaviest, below.layer
+	}
 }
 
 type duplicateGroup struct {
 	dir   bool
+	files int32           // in one
 	bytes footprint.Bytes // of one
+	own   footprint.Bytes // of those beyond the first
 	nodes []int32
 }
 
 func (g *duplicateGroup) extra() footprint.Bytes { return g.bytes * footprint.Bytes(len(g.nodes)-1) }
 
-// files groups the live inodes by content.
-func (d *duplicateFinder) files() footprint.Bytes {
-	d.twice = make([]uint64, (len(d.inodes)+63)/64)
+// files groups the live inodes by content, and sums up what is beyond the first
+// of each group. Where one is in the base, that is the first.
+func (d *duplicateFinder) files() (total, own footprint.Bytes) {
+	d.twice = newMarks(len(d.inodes))
 	var live []int32
 	for i := 1; i < len(d.inodes); i++ {
 		if in := &d.inodes[i]; in.links > 0 && in.size > 0 {
@@ -91,7 +134,6 @@ func (d *duplicateFinder) files() footprint.Bytes {
 		x, y := &d.inodes[a], &d.inodes[b]
 		return cmp.Or(cmp.Compare(y.size, x.size), cmp.Compare(x.hash, y.hash), cmp.Compare(a, b))
 	})
-	var total footprint.Bytes
 	for len(live) > 0 {
 		first := &d.inodes[live[0]]
 		n := 1
@@ -99,11 +141,17 @@ func (d *duplicateFinder) files() footprint.Bytes {
 			n++
 		}
 		if n > 1 {
-			g := duplicateGroup{bytes: footprint.Bytes(first.size)}
-			total += g.bytes * footprint.Bytes(n-1)
+			g := duplicateGroup{files: 1, bytes: footprint.Bytes(first.size)}
+			mine := 0
 			for _, i := range live[:n] {
-				d.twice[i/64] |= 1 << (i % 64)
+				d.twice.set(i)
+				if int(d.inodes[i].layer) >= d.base {
+					mine++
+				}
 			}
+			g.own = g.bytes * footprint.Bytes(min(mine, n-1))
+			total += g.bytes * footprint.Bytes(n-1)
+			own += g.own
 			// The heaviest come first by size, not by copies: keep enough.
 			if len(d.fileGroups) < 50*footprint.MaxDuplicates || n > 100 {
 				for _, i := range live[:n] {
@@ -115,7 +163,7 @@ func (d *duplicateFinder) files() footprint.Bytes {
 		}
 		live = live[n:]
 	}
-	return total
+	return total, own
 }
 
 // liveName is a live name of an inode.
@@ -139,80 +187,143 @@ func (d *duplicateFinder) liveName(inode int32) int32 {
 	return d.other[inode]
 }
 
-// sum hashes a directory and everything below it.
+// sum sums up a directory and everything below it.
 func (d *duplicateFinder) sum(dir int32) dirSum {
-	out := dirSum{twice: true, heaviest: -1}
-	var b [26]byte
+	d.open = append(d.open, openDir{d.clock, dirSum{twice: true, heaviest: -1}})
+	level := len(d.open) - 1
+	var children []hashedChild
 	for c := d.nodes[dir].child; c != 0; c = d.nodes[c].sibling {
-		nd := &d.nodes[c]
-		binary.LittleEndian.PutUint64(b[:], xxhash.Sum64(d.name(c)))
-		b[8] = byte(nd.kind)
-		var content, size uint64
-		switch nd.kind {
+		child := hashedChild{node: c}
+		switch d.nodes[c].kind {
 		case footprint.Directory:
-			s := d.sum(c)
-			content, size = s.hash, uint64(s.bytes)
-			out.bytes += s.bytes
-			out.files += s.files
-			out.twice = out.twice && s.twice
-			if s.heaviest > out.heaviest {
-				out.heaviest, out.layer = s.heaviest, s.layer
-			}
+			below := d.sum(c)
+			child.hash = below.hash
+			d.open[level].sum.add(&below)
 		case footprint.Regular:
-			in := &d.inodes[nd.inode]
-			content, size = in.hash, uint64(in.size)
-			out.bytes += footprint.Bytes(in.size)
-			out.files++
-			if in.size > 0 && d.twice[nd.inode/64]&(1<<(nd.inode%64)) == 0 {
-				out.twice = false
-			}
-			if in.size > out.heaviest {
-				out.heaviest, out.layer = in.size, in.made
-			}
-		case footprint.Symlink:
-			link := d.links[nd.link]
-			content = xxhash.Sum64(d.targets[link.from:link.to])
+			d.count(d.nodes[c].inode)
 		}
-		binary.LittleEndian.PutUint64(b[9:], content)
-		binary.LittleEndian.PutUint64(b[17:], size)
-		// Children have no order, so their hashes are added.
-		out.hash += xxhash.Sum64(b[:])
+		if d.open[level].sum.twice {
+			children = append(children, child)
+		}
 	}
-	if out.bytes > 0 && out.twice && out.files > 1 {
-		d.sums[dir] = out
+	out := d.open[level].sum
+	d.open = d.open[:level]
+	if out.twice {
+		out.hash = d.hash(children)
+		if out.bytes > 0 && out.files > 1 && out.names == out.links {
+			d.sums[dir] = out
+		}
 	}
 	return out
+}
+
+// count adds a name of a file to the directory that is being summed.
+func (d *duplicateFinder) count(inode int32) {
+	in := &d.inodes[inode]
+	one := dirSum{
+		bytes: footprint.Bytes(in.size), files: 1, heaviest: in.size, layer: in.made,
+		twice: in.size == 0 || d.twice.has(inode),
+	}
+	if int(in.layer) >= d.base {
+		one.own = one.bytes
+	}
+	d.clock++
+	if in.links > 1 {
+		one.names, one.links = 1, int64(in.links)
+		if d.met == nil {
+			d.met = make([]int32, len(d.inodes))
+		}
+		if last := d.met[inode]; last > 0 {
+			// The deepest open directory that was entered before the last name was
+			// met has both in it, and so have those above: the file is once in them.
+			level := sort.Search(len(d.open), func(i int) bool { return d.open[i].entered >= last }) - 1
+			both := &d.open[level].sum
+			both.bytes -= one.bytes
+			both.own -= one.own
+			both.files--
+			both.links -= one.links
+		}
+		d.met[inode] = d.clock
+	}
+	d.open[len(d.open)-1].sum.add(&one)
+}
+
+// hashedChild is what is in a directory, with its hash if it is one itself.
+type hashedChild struct {
+	node int32
+	hash uint64
+}
+
+// hash hashes what is in a directory, in the order of the names. The seed is
+// another one in every run, so that nobody can make directories collide.
+func (d *duplicateFinder) hash(children []hashedChild) uint64 {
+	slices.SortFunc(children, func(a, b hashedChild) int { return bytes.Compare(d.name(a.node), d.name(b.node)) })
+	var h maphash.Hash
+	h.SetSeed(d.seed)
+	var b []byte
+	for _, c := range children {
+		nd := &d.nodes[c.node]
+		name := d.name(c.node)
+		b = append(binary.AppendUvarint(append(b[:0], byte(nd.kind)), uint64(len(name))), name...)
+		switch nd.kind {
+		case footprint.Directory:
+			b = binary.LittleEndian.AppendUint64(b, c.hash)
+		case footprint.Regular:
+			in := &d.inodes[nd.inode]
+			b = binary.AppendUvarint(binary.LittleEndian.AppendUint64(b, in.hash), uint64(in.size))
+		case footprint.Symlink:
+			link := d.links[nd.link]
+			target := d.targets[link.from:link.to]
+			b = append(binary.AppendUvarint(b, uint64(len(target))), target...)
+		}
+		_, _ = h.Write(b) // never fails
+	}
+	return h.Sum64()
 }
 
 // dirGroups are the directories that are the same, without those that are so
 // only because the ones above them are.
 func (d *duplicateFinder) dirGroups() []duplicateGroup {
-	same := map[uint64][]int32{}
+	type content struct {
+		hash  uint64
+		bytes footprint.Bytes
+		files int32
+	}
+	of := func(s dirSum) content { return content{s.hash, s.bytes, s.files} }
+	same := map[content][]int32{}
 	for n, s := range d.sums {
-		same[s.hash] = append(same[s.hash], n)
+		same[of(s)] = append(same[of(s)], n)
 	}
 	var out []duplicateGroup
-	for hash, nodes := range same {
+	for is, nodes := range same {
 		if len(nodes) < 2 {
 			continue
 		}
-		slices.Sort(nodes)
 		inside := !slices.ContainsFunc(nodes, func(n int32) bool {
 			parent, ok := d.sums[d.nodes[n].parent]
-			return !ok || len(same[parent.hash]) != len(nodes)
+			return !ok || len(same[of(parent)]) != len(nodes)
 		})
-		if !inside {
-			out = append(out, duplicateGroup{dir: true, bytes: d.sums[nodes[0]].bytes, nodes: nodes})
+		if inside {
+			continue
 		}
-		_ = hash
+		slices.Sort(nodes)
+		g := duplicateGroup{dir: true, files: is.files, bytes: is.bytes, nodes: nodes}
+		least := is.bytes // the first copy is the one of which the base has most
+		for _, n := range nodes {
+			own := d.sums[n].own
+			g.own += own
+			least = min(least, own)
+		}
+		g.own -= least
+		out = append(out, g)
 	}
 	return out
 }
 
 // isCovered tells whether a node is in one of the directories.
-func (d *duplicateFinder) isCovered(n int32, dirs map[int32]bool) bool {
+func (d *duplicateFinder) isCovered(n int32, dirs marks) bool {
 	for p := d.nodes[n].parent; p > root; p = d.nodes[p].parent {
-		if dirs[p] {
+		if dirs.has(p) {
 			return true
 		}
 	}
@@ -220,28 +331,55 @@ func (d *duplicateFinder) isCovered(n int32, dirs map[int32]bool) bool {
 }
 
 func (d *duplicateFinder) public(g duplicateGroup) footprint.Duplicate {
-	type copied struct {
-		path  string
-		layer int
-	}
-	var all []copied
-	for _, n := range g.nodes {
-		layer := 0
-		if g.dir {
-			layer = int(d.sums[n].layer)
-		} else {
-			layer = int(d.inodes[d.nodes[n].inode].made)
+	out := footprint.Duplicate{Bytes: g.extra(), Own: g.own, Dir: g.dir, Files: int(g.files), Copies: len(g.nodes)}
+	for _, n := range d.firstPaths(g.nodes) {
+		layer := d.sums[n].layer
+		if !g.dir {
+			layer = d.inodes[d.nodes[n].inode].made
 		}
-		all = append(all, copied{d.path(n), layer})
-	}
-	slices.SortFunc(all, func(a, b copied) int { return cmp.Compare(a.path, b.path) })
-	out := footprint.Duplicate{Bytes: g.extra(), Dir: g.dir, Files: 1, Copies: len(g.nodes)}
-	if g.dir {
-		out.Files = int(d.sums[g.nodes[0]].files)
-	}
-	for _, c := range all[:min(len(all), maxPathsOfDuplicate)] {
-		out.Paths = append(out.Paths, c.path)
-		out.Layers = append(out.Layers, c.layer)
+		out.Paths = append(out.Paths, d.path(n))
+		out.Layers = append(out.Layers, int(layer))
 	}
 	return out
+}
+
+// firstPaths are the first few nodes in path order. Copies may be very many and
+// their paths long, so no path is made of any other.
+func (t *tree) firstPaths(nodes []int32) []int32 {
+	var out []int32
+	for _, n := range nodes {
+		if len(out) == maxPathsOfDuplicate {
+			if t.comparePaths(n, out[len(out)-1]) > 0 {
+				continue
+			}
+			out = out[:len(out)-1]
+		}
+		i, _ := slices.BinarySearchFunc(out, n, t.comparePaths)
+		out = slices.Insert(out, i, n)
+	}
+	return out
+}
+
+// comparePaths orders two nodes by their paths, component by component.
+func (t *tree) comparePaths(a, b int32) int {
+	if a == b {
+		return 0
+	}
+	if t.nodes[a].parent != t.nodes[b].parent {
+		da, db := t.depth(a), t.depth(b)
+		deeper := cmp.Compare(da, db)
+		for ; da > db; da-- {
+			a = t.nodes[a].parent
+		}
+		for ; db > da; db-- {
+			b = t.nodes[b].parent
+		}
+		if a == b { // one is in the other
+			return deeper
+		}
+		for t.nodes[a].parent != t.nodes[b].parent {
+			a, b = t.nodes[a].parent, t.nodes[b].parent
+		}
+	}
+	return bytes.Compare(t.name(a), t.name(b))
 }

@@ -45,13 +45,13 @@ func merge(ctx context.Context, out *footprint.Image, indexes []*Index, opt Opti
 	}
 	out.Dead, out.DeadFiles = t.dead()
 	t.inventory(out, opt.Base, opt.baseKnown())
-	out.Duplicates, out.DuplicateBytes = t.duplicates()
-	out.Files = t.files
-	t.settle()
 	base := 0
 	if opt.baseKnown() {
 		base = opt.Base
 	}
+	t.duplicates(out, base)
+	out.Files = t.files
+	t.settle()
 	out.Survey(base)
 	if opt.baseKnown() {
 		base, own := footprint.Metrics{}, footprint.Metrics{}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -54,8 +55,16 @@ func inventoried(t testing.TB, base int, layers ...made) (*footprint.Image, map[
 	}
 	img, owners := measured(fresh)
 	again, ownersAgain := measured(stored)
-	if diff := cmp.Diff(owners, ownersAgain) + cmp.Diff(img.Packages, again.Packages) + cmp.Diff(img.Rest, again.Rest); diff != "" {
+	of := func(owners map[string]string, img *footprint.Image) []any {
+		return []any{owners, img.Packages, img.Rest, img.Duplicates, img.DuplicateBytes, img.DuplicateOwn, img.Contents, img.Surface, img.Skipped}
+	}
+	if diff := cmp.Diff(of(owners, img), of(ownersAgain, again)); diff != "" {
 		t.Errorf("stored indexes tell something else:\n%s", diff)
+	}
+	for _, d := range img.Duplicates {
+		if d.Bytes <= 0 || d.Bytes > img.DuplicateBytes || d.Own < 0 || d.Own > min(d.Bytes, img.DuplicateOwn) || d.Copies < len(d.Paths) || len(d.Paths) != len(d.Layers) {
+			t.Errorf("impossible figures: %+v of %d and %d own", d, img.DuplicateBytes, img.DuplicateOwn)
+		}
 	}
 	return img, owners
 }
@@ -247,10 +256,26 @@ func TestWhatDebianShipsOfPythonIsDebians(t *testing.T) {
 	}
 }
 
+func dup(bytes, own footprint.Bytes, dir bool, files, copies int, paths []string, layers []int) footprint.Duplicate {
+	return footprint.Duplicate{Bytes: bytes, Own: own, Dir: dir, Files: files, Copies: copies, Paths: paths, Layers: layers}
+}
+
 func TestDuplicates(t *testing.T) {
 	t.Parallel()
-	dup := func(bytes footprint.Bytes, dir bool, copies int, paths ...string) footprint.Duplicate {
-		return footprint.Duplicate{Bytes: bytes, Dir: dir, Copies: copies, Paths: paths}
+	pair := func(bytes footprint.Bytes, a, b string) footprint.Duplicate {
+		return dup(bytes, bytes, false, 1, 2, []string{a, b}, []int{0, 0})
+	}
+	dirs := func(bytes footprint.Bytes, files int, a, b string) footprint.Duplicate {
+		d := pair(bytes, a, b)
+		d.Dir, d.Files = true, files
+		return d
+	}
+	many, paths := []string{}, []string{}
+	for i := range 30 {
+		many = append(many, fmt.Sprintf("%c/%d/x=1234", 'c'-i%3, i))
+	}
+	for _, i := range []int{11, 14, 17, 2, 20, 23, 26, 29, 5, 8} {
+		paths = append(paths, fmt.Sprintf("/a/%d/x", i))
 	}
 	tests := []struct {
 		name    string
@@ -258,35 +283,89 @@ func TestDuplicates(t *testing.T) {
 		total   footprint.Bytes
 		want    []footprint.Duplicate
 	}{
-		{"two files", []string{"a=1234", "b/c=1234", "d=1235"}, 4, []footprint.Duplicate{dup(4, false, 2, "/a", "/b/c")}},
-		{"three copies", []string{"a=1234", "b=1234", "c=1234"}, 8, []footprint.Duplicate{dup(8, false, 3, "/a", "/b", "/c")}},
+		{"two files", []string{"a=1234", "b/c=1234", "d=1235"}, 4, []footprint.Duplicate{pair(4, "/a", "/b/c")}},
+		{"three copies", []string{"a=1234", "b=1234", "c=1234"}, 8, []footprint.Duplicate{dup(8, 8, false, 1, 3, []string{"/a", "/b", "/c"}, []int{0, 0, 0})}},
+		{"the first ten of thirty", many, 29 * 4, []footprint.Duplicate{dup(29*4, 29*4, false, 1, 30, paths, make([]int, 10))}},
+		{"paths in order, component by component", []string{"b=12", "a.b=12", "a/c=12"}, 4, []footprint.Duplicate{dup(4, 4, false, 1, 3, []string{"/a/c", "/a.b", "/b"}, []int{0, 0, 0})}},
 		{"hard links are one file", []string{"a=1234", "b=>a", "c=>a"}, 0, nil},
 		{"empty files", []string{"a", "b"}, 0, nil},
-		{"directories, and those in them only once", []string{"x/a=12", "x/s/b=345", "x/s/c=6", "y/a=12", "y/s/b=345", "y/s/c=6"}, 6,
-			[]footprint.Duplicate{dup(6, true, 2, "/x", "/y")}},
-		{"links and empty directories belong to it", []string{"x/a=12", "x/b=3", "x/l->a", "x/e/", "y/a=12", "y/b=3", "y/l->a", "y/e/"}, 3,
-			[]footprint.Duplicate{dup(3, true, 2, "/x", "/y")}},
-		{"another link is another directory", []string{"x/a=12", "x/b=3", "x/l->a", "y/a=12", "y/b=3", "y/l->b"}, 3,
-			[]footprint.Duplicate{dup(2, false, 2, "/x/a", "/y/a"), dup(1, false, 2, "/x/b", "/y/b")}},
-		{"an empty directory more is another directory", []string{"x/a=12", "x/b=3", "x/e/", "y/a=12", "y/b=3"}, 3,
-			[]footprint.Duplicate{dup(2, false, 2, "/x/a", "/y/a"), dup(1, false, 2, "/x/b", "/y/b")}},
+		{"directories, and those in them only once", []string{"x/a=12", "x/s/b=345", "x/s/c=6", "y/a=12", "y/s/b=345", "y/s/c=6"}, 6, []footprint.Duplicate{dirs(6, 3, "/x", "/y")}},
+		{"links and empty directories belong to it", []string{"x/a=12", "x/b=3", "x/l->a", "x/e/", "y/a=12", "y/b=3", "y/l->a", "y/e/"}, 3, []footprint.Duplicate{dirs(3, 2, "/x", "/y")}},
+		{"the order of a tar is nobody's", []string{"x/b=3", "x/l->a", "x/a=12", "y/a=12", "y/b=3", "y/l->a"}, 3, []footprint.Duplicate{dirs(3, 2, "/x", "/y")}},
+		{"another link is another directory", []string{"x/a=12", "x/b=3", "x/l->a", "y/a=12", "y/b=3", "y/l->b"}, 3, []footprint.Duplicate{pair(2, "/x/a", "/y/a"), pair(1, "/x/b", "/y/b")}},
+		{"an empty directory more is another directory", []string{"x/a=12", "x/b=3", "x/e/", "y/a=12", "y/b=3"}, 3, []footprint.Duplicate{pair(2, "/x/a", "/y/a"), pair(1, "/x/b", "/y/b")}},
 		{"a third copy of what is in the directories", []string{"x/a=12", "x/b=3", "y/a=12", "y/b=3", "a=12"}, 5,
-			[]footprint.Duplicate{dup(4, false, 3, "/a", "/x/a", "/y/a"), dup(3, true, 2, "/x", "/y")}},
-		{"another name", []string{"x/a=12", "x/b=3", "y/a=12", "y/c=3"}, 3,
-			[]footprint.Duplicate{dup(2, false, 2, "/x/a", "/y/a"), dup(1, false, 2, "/x/b", "/y/c")}},
-		{"the name given last is gone", []string{"a=1234", "b=>a", "c=1234", "b=9"}, 4, []footprint.Duplicate{dup(4, false, 2, "/a", "/c")}},
+			[]footprint.Duplicate{dup(4, 4, false, 1, 3, []string{"/a", "/x/a", "/y/a"}, []int{0, 0, 0}), dirs(3, 2, "/x", "/y")}},
+		{"another name", []string{"x/a=12", "x/b=3", "y/a=12", "y/c=3"}, 3, []footprint.Duplicate{pair(2, "/x/a", "/y/a"), pair(1, "/x/b", "/y/c")}},
+		{"names that are swapped", []string{"x/a=12", "x/b=3", "y/a=3", "y/b=12"}, 3, []footprint.Duplicate{pair(2, "/x/a", "/y/b"), pair(1, "/x/b", "/y/a")}},
+		{"the name given last is gone", []string{"a=1234", "b=>a", "c=1234", "b=9"}, 4, []footprint.Duplicate{pair(4, "/a", "/c")}},
+		{"hard links in both copies count once", []string{"x/a=1234", "x/b=>x/a", "x/c=5", "y/a=1234", "y/b=>y/a", "y/c=5"}, 5, []footprint.Duplicate{dirs(5, 2, "/x", "/y")}},
+		{"hard links across what is in both copies", []string{"x/s/a=1234", "x/t/a=>x/s/a", "x/c=5", "y/s/a=1234", "y/t/a=>y/s/a", "y/c=5"}, 5, []footprint.Duplicate{dirs(5, 2, "/x", "/y")}},
+		{"one file of two names is no directory of files", []string{"x/a=1234", "x/b=>x/a", "y/a=1234", "y/b=>y/a"}, 4, []footprint.Duplicate{pair(4, "/x/b", "/y/b")}},
+		{"links of each other are no copies", []string{"x/a=1234", "x/b=567", "y/a=>x/a", "y/b=>x/b", "z1=1234", "z2=567"}, 7, []footprint.Duplicate{pair(4, "/y/a", "/z1"), pair(3, "/y/b", "/z2")}},
+		{"neither are those that share one file", []string{"x/a=1234", "x/b=567", "y/a=>x/a", "y/b=567", "z=1234"}, 7, []footprint.Duplicate{pair(4, "/y/a", "/z"), pair(3, "/x/b", "/y/b")}},
+		{"links in one, copies in the other", []string{"x/a=1234", "x/b=>x/a", "x/c=5", "y/a=1234", "y/b=1234", "y/c=5"}, 9,
+			[]footprint.Duplicate{dup(8, 8, false, 1, 3, []string{"/x/b", "/y/a", "/y/b"}, []int{0, 0, 0}), pair(1, "/x/c", "/y/c")}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			img, _ := inventoried(t, -1, made{"", tt.entries})
-			for i := range img.Duplicates {
-				img.Duplicates[i].Files, img.Duplicates[i].Layers = 0, nil
-			}
-			if diff := cmp.Diff(tt.want, img.Duplicates); diff != "" || img.DuplicateBytes != tt.total {
-				t.Errorf("%d bytes, want %d (-want +got):\n%s", img.DuplicateBytes, tt.total, diff)
+			if diff := cmp.Diff(tt.want, img.Duplicates); diff != "" || img.DuplicateBytes != tt.total || img.DuplicateOwn != tt.total {
+				t.Errorf("%d bytes, %d of them own, want %d (-want +got):\n%s", img.DuplicateBytes, img.DuplicateOwn, tt.total, diff)
 			}
 		})
+	}
+}
+
+func TestOwnDuplicatesAreAboveTheBase(t *testing.T) {
+	t.Parallel()
+	base := made{"", []string{"a=1234", "b=1234", "s/x=55555", "s/y=1"}}
+	tests := []struct {
+		name       string
+		base       int
+		top        []string
+		total, own footprint.Bytes
+		want       []footprint.Duplicate
+	}{
+		{"all in the base", 1, nil, 4, 0, []footprint.Duplicate{dup(4, 0, false, 1, 2, []string{"/a", "/b"}, []int{0, 0})}},
+		{"a third above it", 1, []string{"c=1234"}, 8, 4, []footprint.Duplicate{dup(8, 4, false, 1, 3, []string{"/a", "/b", "/c"}, []int{0, 0, 1})}},
+		{"all above it", 1, []string{"c=66", "d=66"}, 6, 2, []footprint.Duplicate{dup(4, 0, false, 1, 2, []string{"/a", "/b"}, []int{0, 0}), dup(2, 2, false, 1, 2, []string{"/c", "/d"}, []int{1, 1})}},
+		{"a directory of the base", 1, []string{"b=x", "t/x=55555", "t/y=1"}, 6, 6, []footprint.Duplicate{dup(6, 6, true, 2, 2, []string{"/s", "/t"}, []int{0, 1})}},
+		{"two directories above it", 1, []string{"b=x", ".wh.s", "t/x=22", "t/y=3", "u/x=22", "u/y=3"}, 3, 3, []footprint.Duplicate{dup(3, 3, true, 2, 2, []string{"/t", "/u"}, []int{1, 1})}},
+		{"a base that nobody knows", -1, []string{"c=1234"}, 8, 8, []footprint.Duplicate{dup(8, 8, false, 1, 3, []string{"/a", "/b", "/c"}, []int{0, 0, 1})}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			img, _ := inventoried(t, tt.base, base, made{"", tt.top})
+			if diff := cmp.Diff(tt.want, img.Duplicates); diff != "" || img.DuplicateBytes != tt.total || img.DuplicateOwn != tt.own {
+				t.Errorf("%d bytes, %d of them own, want %d and %d (-want +got):\n%s", img.DuplicateBytes, img.DuplicateOwn, tt.total, tt.own, diff)
+			}
+		})
+	}
+}
+
+// Copies may be very many, and their paths as long as they get.
+func TestManyCopiesWithLongPaths(t *testing.T) {
+	const n = 100_000
+	prefix := strings.Repeat(strings.Repeat("d", 250)+"/", 15)
+	x := newIndex()
+	for i := range n {
+		x.add(entry{kind: addRegular, path: fmt.Appendf(nil, "%s%06d", prefix, i), size: 1, hash: 7})
+	}
+	tr := newTree(2*n, n, n)
+	must(t, tr.apply(0, x))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	img := &footprint.Image{}
+	tr.duplicates(img, 0)
+	runtime.ReadMemStats(&after)
+	if len(img.Duplicates) != 1 || img.Duplicates[0].Copies != n || img.Duplicates[0].Paths[9] != "/"+prefix+"000009" {
+		t.Errorf("got %d duplicates", len(img.Duplicates))
+	}
+	if got := after.TotalAlloc - before.TotalAlloc; got > 20<<20 {
+		t.Errorf("allocated %d MB for copies of one byte", got>>20)
 	}
 }
 

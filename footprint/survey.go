@@ -133,6 +133,9 @@ func (c *contentWalk) close() {
 }
 
 func (c *contentWalk) count(kind ContentKind, f File, bytes Bytes) {
+	if bytes == 0 {
+		return // an empty file, or a further name of one
+	}
 	s := c.sums[kind]
 	if s == nil {
 		s = &Content{Kind: kind}
@@ -143,7 +146,7 @@ func (c *contentWalk) count(kind ContentKind, f File, bytes Bytes) {
 	if f.Layer >= c.base {
 		s.Own += bytes
 	}
-	if bytes > c.heaviest[kind] || s.Heaviest == "" {
+	if bytes > c.heaviest[kind] {
 		c.heaviest[kind], s.Heaviest = bytes, f.Path
 	}
 }
@@ -154,9 +157,7 @@ func (c *contentWalk) finish() []Content {
 	}
 	var out []Content
 	for _, s := range c.sums {
-		if s.Bytes > 0 {
-			out = append(out, *s)
-		}
+		out = append(out, *s)
 	}
 	slices.SortFunc(out, func(a, b Content) int { return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Kind, b.Kind)) })
 	return out

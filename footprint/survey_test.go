@@ -34,7 +34,7 @@ func TestContents(t *testing.T) {
 		file("/app/.gitignore", 3, 1),
 		file("/app/a.js.map", 11, 1), file("/app/sub/b.css.map", 12, 0), file("/app/city.map", 900, 1),
 		file("/root/.npm/_cacache/content-v2/x", 400, 1), file("/var/lib/apt/lists/deb_Packages", 40, 0),
-		file("/usr/lib/libc.a", 70, 0),
+		file("/usr/lib/libc.a", 70, 0), file("/usr/lib/liba-other-name.a", 0, 0), file("/usr/share/man/empty", 0, 1),
 		// Bytecode beside its source, bytecode that is the program, and others.
 		file("/py/m.py", 1, 1), file("/py/__pycache__/m.cpython-311.pyc", 21, 1), file("/py/__pycache__/m.cpython-311.opt-1.pyc", 22, 1),
 		file("/py/__pycache__/gone.cpython-311.pyc", 500, 1), file("/py/old.py", 1, 1), file("/py/old.pyc", 23, 1), file("/py/only.pyc", 500, 1),

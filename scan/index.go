@@ -221,8 +221,9 @@ func (d *decoder) uint64() uint64 {
 }
 
 // A stored index is: magic, a checksum of what follows, the diffID it
-// describes, the method of its estimate, the counts, and the records and facts,
-// compressed. Another method makes the whole index foreign.
+// describes, the method of its estimate and that of its facts, the counts, and
+// the records and facts, compressed. Another method makes the whole index
+// foreign.
 const indexMagic = "image-budget layer index 3\n"
 
 // maxIndex bounds the unpacked records of a stored index, far above what
@@ -240,10 +241,9 @@ func (x *Index) marshal(diffID string) ([]byte, error) {
 	}
 	defer enc.Close()
 	var body []byte
-	body = binary.AppendUvarint(body, uint64(len(diffID)))
-	body = append(body, diffID...)
-	body = binary.AppendUvarint(body, uint64(len(EstimateMethod)))
-	body = append(body, EstimateMethod...)
+	for _, s := range []string{diffID, EstimateMethod, pkgdb.Method} {
+		body = append(binary.AppendUvarint(body, uint64(len(s))), s...)
+	}
 	body = binary.AppendUvarint(body, uint64(x.entries))
 	body = binary.AppendVarint(body, int64(x.estimate))
 	body = binary.AppendUvarint(body, uint64(len(x.records)))
@@ -263,6 +263,15 @@ func (x *Index) appendFacts(b []byte) []byte {
 		last = f.record
 	}
 	return b
+}
+
+// held is how many bytes the records and the stored facts take.
+func (x *Index) held() uint64 {
+	n := len(x.records)
+	for _, f := range x.facts {
+		n += len(f.facts)
+	}
+	return uint64(n)
 }
 
 // readFacts reads what appendFacts wrote, and checks all of it but whether the
@@ -294,8 +303,10 @@ func unmarshalIndex(diffID string, data []byte, most indexBounds) (*Index, error
 		return nil, errIndex
 	}
 	d := decoder{b: rest[8:]}
-	if string(d.bytes(d.uvarint(256))) != diffID || string(d.bytes(d.uvarint(256))) != EstimateMethod {
-		return nil, errIndex
+	for _, s := range []string{diffID, EstimateMethod, pkgdb.Method} {
+		if string(d.bytes(d.uvarint(256))) != s {
+			return nil, errIndex
+		}
 	}
 	// The count comes first, so that it bounds the work of checking.
 	entries := d.uvarint(uint64(max(most.entries, 0)))

@@ -264,7 +264,7 @@ func (r *remote) decode(ctx context.Context, diffID string, data []byte, limits 
 	left.n -= x.entries
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.total += uint64(len(x.records))
+	r.total += x.held()
 	return x, nil
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/org/image-budget/scan/pkgdb"
 	"github.com/org/image-budget/source"
 )
 
@@ -143,12 +144,45 @@ func forgedFacts(t testing.TB, diffID string, entries uint64, estimate int64, re
 	must(t, err)
 	defer enc.Close()
 	var body []byte
-	for _, s := range []string{diffID, EstimateMethod} {
+	for _, s := range []string{diffID, EstimateMethod, pkgdb.Method} {
 		body = append(binary.AppendUvarint(body, uint64(len(s))), s...)
 	}
 	body = binary.AppendVarint(binary.AppendUvarint(body, entries), estimate)
 	body = binary.AppendUvarint(body, uint64(len(records)))
 	return withSum(enc.EncodeAll(slices.Concat(records, facts), body))
+}
+
+// What one layer's facts take is taken from all that a remote may cost, as its
+// records are.
+func TestRemoteFactsCount(t *testing.T) {
+	t.Parallel()
+	x := newIndex()
+	x.add(entry{kind: addRegular, path: []byte("a"), size: 1, hash: 1})
+	x.tell(pkgdb.Facts{Packages: []pkgdb.Package{{Ecosystem: pkgdb.Dpkg, Name: strings.Repeat("x", 1000)}}})
+	data, err := x.marshal("sha256:x")
+	must(t, err)
+	r := &remote{}
+	if _, err = r.decode(t.Context(), "sha256:x", data, Limits{}.withDefaults(), &entriesLeft{n: 10}); err != nil || r.total < 1000 {
+		t.Errorf("%d bytes are counted: %v", r.total, err)
+	}
+}
+
+// Another release may read packages in another way.
+func TestIndexesOfAnotherMethodAreForeign(t *testing.T) {
+	t.Parallel()
+	x := newIndex()
+	x.add(entry{kind: addDirectory, path: []byte("a")})
+	data, err := x.marshal("sha256:x")
+	must(t, err)
+	if _, err := unmarshalIndex("sha256:x", data, indexBounds{}); err != nil {
+		t.Error(err)
+	}
+	for _, method := range []string{EstimateMethod, pkgdb.Method} {
+		body := bytes.Replace(data[len(indexMagic)+8:], []byte(method), []byte(method[:len(method)-1]+"!"), 1)
+		if _, err := unmarshalIndex("sha256:x", withSum(body), indexBounds{}); err == nil {
+			t.Errorf("an index of another method than %q is used", method)
+		}
+	}
 }
 
 func TestRemoteIndexesThatAreRefused(t *testing.T) {

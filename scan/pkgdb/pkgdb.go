@@ -19,6 +19,11 @@ import (
 	"github.com/org/image-budget/footprint"
 )
 
+// Method names what the readers make of the files that they want. Facts are
+// stored with their layer under this name: raise the number whenever a reader
+// tells something else of the same bytes, and layers are read anew.
+const Method = "packages 1"
+
 // The ecosystems, by the names that package URLs and budgets give them. Those
 // of a system have one database for all of a filesystem, and own a file before
 // all others do.

@@ -3,7 +3,9 @@ package scan
 import (
 	"bytes"
 	"cmp"
+	"iter"
 	"slices"
+	"strings"
 
 	"github.com/org/image-budget/footprint"
 	"github.com/org/image-budget/scan/pkgdb"
@@ -19,7 +21,7 @@ func (t *tree) inventory(out *footprint.Image, base int, baseKnown bool) {
 	}
 	t.owners = make([]footprint.Owner, len(t.inodes))
 	t.strips = map[int32]strip{}
-	found := o.findings(out)
+	found := o.findings()
 	o.installed = pkgdb.Combine(found)
 	o.claimed = make([]claimed, len(o.installed))
 	o.claimFiles(true)
@@ -29,12 +31,7 @@ func (t *tree) inventory(out *footprint.Image, base int, baseKnown bool) {
 	o.claimPortions()
 	o.dropDescribed()
 	o.weigh()
-	// Where a package owns the file it is known whose bytes these are.
-	out.Skipped = slices.DeleteFunc(out.Skipped, func(s footprint.Skipped) bool {
-		_, owned := t.owners[t.file(s.Path)].Package()
-		return owned
-	})
-	out.Skipped = out.Skipped[:min(len(out.Skipped), footprint.MaxSkipped)]
+	out.Skipped = o.skipped()
 	out.Packages = o.packages()
 	out.Rest = o.rest()
 }
@@ -49,6 +46,9 @@ type ownership struct {
 	claimed   []claimed
 	// inside is what libraries hold of the files that they are linked into.
 	inside map[int32]footprint.Bytes
+	// closed marks the files that could not be looked into, by inode; nil if
+	// there is none.
+	closed marks
 }
 
 // claimed is what became of the claims of one installed package.
@@ -85,53 +85,99 @@ func (l *layerBytes) add(layer uint16, bytes footprint.Bytes) {
 }
 
 // findings are the facts of all files that a container sees.
-func (o *ownership) findings(out *footprint.Image) []pkgdb.Found {
+func (o *ownership) findings() []pkgdb.Found {
 	var found []pkgdb.Found
 	if len(o.facts) == 0 {
 		return nil
 	}
 	size := 0
-	skip := func() { // the first by path are told, however many there are
-		slices.SortFunc(out.Skipped, func(a, b footprint.Skipped) int { return cmp.Compare(a.Path, b.Path) })
-		out.Skipped = out.Skipped[:min(len(out.Skipped), footprint.MaxSkipped)]
-	}
-	seen := map[int32]bool{}
-	for n := range o.nodes {
-		nd := &o.nodes[n]
-		if nd.kind != footprint.Regular || seen[nd.inode] {
-			continue
-		}
-		stored, ok := o.facts[nd.inode]
-		if !ok {
-			continue
-		}
-		seen[nd.inode] = true
-		path := o.path(int32(n))
-		facts, err := pkgdb.DecodeFacts(stored)
-		if err != nil { // they were checked when they were read or made
-			facts = pkgdb.Facts{Skipped: "malformed", Unread: "*"}
-		}
+	for n, inode := range o.described() {
+		facts := o.factsOf(inode)
 		if size += facts.Size(); size > maxFacts && len(facts.Packages)+len(facts.Diverted) > 0 {
 			size -= facts.Size()
 			facts.Packages, facts.Diverted, facts.Skipped, facts.Unread = nil, nil, tooManyFacts, "*"
 		}
 		if facts.Skipped != "" {
-			if len(out.Skipped) >= 8*footprint.MaxSkipped {
-				skip()
+			if o.closed == nil {
+				o.closed = newMarks(len(o.inodes))
 			}
-			out.Skipped = append(out.Skipped, footprint.Skipped{Path: path, Why: facts.Skipped, Ecosystem: facts.Unread})
+			o.closed.set(inode)
 		}
 		if facts.Debug > 0 || facts.Symbols > 0 {
-			size := footprint.Bytes(o.inodes[nd.inode].size)
+			size := footprint.Bytes(o.inodes[inode].size)
 			debug := min(facts.Debug, size)
-			o.strips[nd.inode] = strip{debug: debug, symbols: min(facts.Symbols, size-debug)}
+			o.strips[inode] = strip{debug: debug, symbols: min(facts.Symbols, size-debug)}
 		}
 		if len(facts.Packages) > 0 || len(facts.Diverted) > 0 {
-			found = append(found, pkgdb.Found{Path: path, Facts: facts})
+			found = append(found, pkgdb.Found{Path: o.path(n), Facts: facts})
 		}
 	}
-	slices.SortFunc(out.Skipped, func(a, b footprint.Skipped) int { return cmp.Compare(a.Path, b.Path) })
 	return found
+}
+
+// described walks the files that have facts, each by one of its names.
+func (o *ownership) described() iter.Seq2[int32, int32] {
+	return func(yield func(node, inode int32) bool) {
+		seen := map[int32]bool{}
+		for n := range o.nodes {
+			nd := &o.nodes[n]
+			if nd.kind != footprint.Regular || seen[nd.inode] {
+				continue
+			}
+			if _, ok := o.facts[nd.inode]; !ok {
+				continue
+			}
+			seen[nd.inode] = true
+			if !yield(int32(n), nd.inode) {
+				return
+			}
+		}
+	}
+}
+
+func (o *ownership) factsOf(inode int32) pkgdb.Facts {
+	facts, err := pkgdb.DecodeFacts(o.facts[inode])
+	if err != nil { // they were checked when they were read or made
+		return pkgdb.Facts{Skipped: "malformed", Unread: "*"}
+	}
+	return facts
+}
+
+// skipped are the first files by path that could not be looked into. Where a
+// package owns one it is known whose bytes these are. That claims could not be
+// followed is always told.
+func (o *ownership) skipped() []footprint.Skipped {
+	most := footprint.MaxSkipped
+	var out []footprint.Skipped
+	if o.tooFar > 0 {
+		most--
+	}
+	first := func() {
+		slices.SortFunc(out, func(a, b footprint.Skipped) int { return cmp.Compare(a.Path, b.Path) })
+		out = out[:min(len(out), most)]
+	}
+	if o.closed != nil {
+		for n, inode := range o.described() {
+			if _, owned := o.owners[inode].Package(); owned || !o.closed.has(inode) {
+				continue
+			}
+			if len(out) >= 8*footprint.MaxSkipped {
+				first()
+			}
+			skipped := footprint.Skipped{Path: o.path(n), Why: tooManyFacts, Ecosystem: "*"}
+			if facts := o.factsOf(inode); facts.Skipped != "" {
+				skipped.Why, skipped.Ecosystem = facts.Skipped, facts.Unread
+			}
+			out = append(out, skipped)
+		}
+	}
+	first()
+	if o.tooFar > 0 {
+		most++
+		out = append(out, footprint.Skipped{Path: o.path(o.tooFar), Why: linksTooFar, Ecosystem: "*"})
+		first()
+	}
+	return out
 }
 
 // maxLinks is how many symbolic links a path may lead through, as in Linux.
@@ -141,6 +187,8 @@ const maxLinks = 40
 // claims together. A usual claim leads through two of them, at /lib for example;
 // links made of dots and slashes lead each through thousands.
 const maxFollowed = 100_000_000
+
+const linksTooFar = "too many paths of packages lead through links"
 
 // resolve returns the live node that a path leads to, or -1. Symbolic links are
 // followed inside the image, the last one too if last is set.
@@ -172,7 +220,11 @@ func (t *tree) resolve(path []byte, last bool) int32 {
 		link := t.links[t.nodes[next].link]
 		target := t.targets[link.from:link.to]
 		t.followed += 1 + bytes.Count(target, []byte("/"))
-		if links++; links > maxLinks || len(target)+len(path) > 2*maxPath || t.followed > maxFollowed {
+		if t.followed > maxFollowed {
+			t.tooFar = cmp.Or(t.tooFar, next)
+			return -1
+		}
+		if links++; links > maxLinks || len(target)+len(path) > 2*maxPath {
 			return -1
 		}
 		if len(target) > 0 && target[0] == '/' {
@@ -422,7 +474,7 @@ func (o *ownership) rest() *footprint.Rest {
 	var out footprint.Rest
 	copied := make([]bool, len(o.layers))
 	for i := range o.layers {
-		copied[i] = brought(o.layers[i].Command())
+		copied[i] = brought(o.layers[i].Command(), o.base < 0 && i == 0)
 	}
 	for i := 1; i < len(o.inodes); i++ {
 		in := &o.inodes[i]
@@ -434,7 +486,7 @@ func (o *ownership) rest() *footprint.Rest {
 		case int(in.layer) < o.base:
 			o.owners[i] = footprint.OfBase
 			out.Base += size
-		case copied[in.made] && (o.base >= 0 || in.made > 0) && int(in.made) >= o.base:
+		case copied[in.made] && int(in.made) >= o.base:
 			o.owners[i] = footprint.OfApplication
 			out.Application += size
 		default:
@@ -444,12 +496,15 @@ func (o *ownership) rest() *footprint.Rest {
 	return &out
 }
 
-// brought tells whether an instruction copies files in and runs nothing.
-func brought(command string) bool {
-	word, _, _ := bytes.Cut([]byte(command), []byte(" "))
-	switch string(bytes.ToUpper(word)) {
-	case "COPY", "ADD":
+// brought tells whether an instruction copies files in and runs nothing. The
+// lowest layer may be a base that nobody knows of, and these are made by ADD.
+func brought(command string, lowest bool) bool {
+	word, _, _ := strings.Cut(command, " ")
+	switch strings.ToUpper(word) {
+	case "COPY":
 		return true
+	case "ADD":
+		return !lowest
 	}
 	return false
 }

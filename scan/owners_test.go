@@ -192,6 +192,9 @@ func TestOwners(t *testing.T) {
 			{"COPY . /app # buildkit", []string{"app/b=22"}},
 			{"RUN /bin/sh -c make # buildkit", []string{"out/c=333"}},
 		}, map[string]string{"/base/a": "base", "/app/b": "application", "/out/c": "unowned"}},
+		{"all of one COPY", -1, []made{{"COPY app / # buildkit", []string{"app=1"}}}, map[string]string{"/app": "application"}},
+		{"a rootfs", -1, []made{{"ADD rootfs.tar / # buildkit", []string{"a=1"}}, {"ADD b / # buildkit", []string{"b=1"}}}, map[string]string{"/a": "unowned", "/b": "application"}},
+		{"a rootfs from scratch", 0, []made{{"ADD rootfs.tar / # buildkit", []string{"a=1"}}}, map[string]string{"/a": "application"}},
 		{"a file of the base that COPY replaces", 1, []made{
 			{"", []string{"etc/x=1", "etc/y=1"}}, {"COPY x /etc # buildkit", []string{"etc/x=22"}},
 		}, map[string]string{"/etc/x": "application", "/etc/y": "base"}},
@@ -253,6 +256,58 @@ func TestWhatDebianShipsOfPythonIsDebians(t *testing.T) {
 		site+"/six.py=123", status("python3-six"), list("python3-six", "/"+site+"/six.py", "/"+site+"/six-1.0.dist-info/METADATA", "/"+site+"/six-1.0.dist-info/RECORD"))})
 	if len(img.Packages) != 1 || img.Packages[0].Ecosystem != "dpkg" {
 		t.Errorf("got %+v", img.Packages)
+	}
+}
+
+// Those that a package owns are left out before the first are taken.
+func TestSkippedAreThoseThatNobodyOwns(t *testing.T) {
+	t.Parallel()
+	var entries, owned []string
+	var want []footprint.Skipped
+	for i := range 900 {
+		path := fmt.Sprintf("bin/%03d/conda-meta/x.json", i)
+		entries, owned = append(entries, path+"={"), append(owned, "/"+path)
+	}
+	entries = append(entries, status("x"), list("x", owned...))
+	for i := range footprint.MaxSkipped + 20 {
+		path := fmt.Sprintf("srv/%03d/conda-meta/x.json", i)
+		entries = append(entries, path+"={")
+		if i < footprint.MaxSkipped {
+			want = append(want, footprint.Skipped{Path: "/" + path, Why: "reading a conda package: decoding JSON: unexpected end of JSON input", Ecosystem: "conda"})
+		}
+	}
+	img, _ := inventoried(t, -1, made{"", entries})
+	if diff := cmp.Diff(want, img.Skipped); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Claims that are followed no more leave files without their owners: it is told,
+// whatever else is.
+func TestLinksThatAreFollowedNoMoreAreTold(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ followed, told int }{{0, 0}, {maxFollowed, 1}} {
+		entries := []string{"usr/lib/", "lib->usr/lib", "usr/lib/a=1", "usr/lib/b=1", status("x"), list("x", "/lib/a", "/lib/b")}
+		for i := range footprint.MaxSkipped {
+			entries = append(entries, fmt.Sprintf("%03d/conda-meta/x.json={", i))
+		}
+		lr := layerReader{limits: Limits{}.withDefaults(), buf: make([]byte, 1000), packages: pkgdb.NewCollector()}
+		x, err := lr.read(bytes.NewReader(tarOf(t, entries...)))
+		must(t, err)
+		tr := newTree(1000, x.entries, x.files)
+		must(t, tr.apply(0, x))
+		tr.followed = tt.followed
+		img := &footprint.Image{Layers: make([]footprint.Layer, 1)}
+		tr.inventory(img, 0, false)
+		told := 0
+		for _, s := range img.Skipped {
+			if s == (footprint.Skipped{Path: "/lib", Why: linksTooFar, Ecosystem: "*"}) {
+				told++
+			}
+		}
+		if told != tt.told || len(img.Skipped) != footprint.MaxSkipped || img.Packages[0].Files != 2*(1-told) {
+			t.Errorf("followed %d: told %d times among %d, %+v", tt.followed, told, len(img.Skipped), img.Packages)
+		}
 	}
 }
 

@@ -34,8 +34,11 @@ type tree struct {
 	// would remove of them; both are nil before [tree.inventory].
 	owners []footprint.Owner
 	strips map[int32]strip
-	// followed counts the components of symbolic links that claims led through.
+	// followed counts the components of symbolic links that claims led through,
+	// and tooFar is the first link that was followed no more for that, 0 if all
+	// were.
 	followed int
+	tooFar   int32
 }
 
 // span is a piece of a larger buffer.

@@ -120,10 +120,10 @@ func inventory(img *footprint.Image) {
 		{Kind: footprint.Locales, Bytes: 400, Own: 0, Files: 1, Heaviest: "/usr/share/locale/de"},
 	}
 	img.Duplicates = []footprint.Duplicate{
-		{Bytes: 3_100_000, Dir: true, Files: 50, Copies: 2, Paths: []string{"/app/build", "/srv/build"}, Layers: []int{5, 5}},
-		{Bytes: 1_200_000, Files: 1, Copies: 5, Paths: []string{"/app/a.wasm", "/app/node_modules/lib-01/a.wasm", "/app/node_modules/lib-02/a.wasm"}, Layers: []int{5, 4, 4}},
+		{Bytes: 3_100_000, Own: 3_100_000, Dir: true, Files: 50, Copies: 2, Paths: []string{"/app/build", "/srv/build"}, Layers: []int{5, 5}},
+		{Bytes: 1_200_000, Own: 1_200_000, Files: 1, Copies: 5, Paths: []string{"/app/a.wasm", "/app/node_modules/lib-01/a.wasm", "/app/node_modules/lib-02/a.wasm"}, Layers: []int{5, 4, 4}},
 	}
-	img.DuplicateBytes = 4_700_000
+	img.DuplicateBytes, img.DuplicateOwn = 4_700_000, 4_700_000
 	img.Skipped = []footprint.Skipped{{Path: "/app/node_modules/huge/package.json", Why: "larger than 64 MB"}}
 	modes(img, 312, 9)
 	img.Surface.Setuid = []string{"/usr/bin/chsh", "/usr/bin/mount", "/usr/bin/newgrp", "/usr/bin/passwd", "/usr/bin/su"}

@@ -84,7 +84,8 @@ func noBaseline(t testing.TB) *report.Report {
 // withoutFiles forgets everything that only reading layers tells.
 func withoutFiles(img *footprint.Image) *footprint.Image {
 	img.Dead, img.DeadFiles, img.Dirs, img.Paths = nil, nil, nil, nil
-	img.Packages, img.Rest, img.Contents, img.Duplicates, img.DuplicateBytes, img.Skipped, img.Surface = nil, nil, nil, nil, 0, nil, nil
+	img.Packages, img.Rest, img.Contents, img.Duplicates, img.Skipped, img.Surface = nil, nil, nil, nil, nil, nil
+	img.DuplicateBytes, img.DuplicateOwn = 0, 0
 	for i := range img.Layers {
 		l := &img.Layers[i]
 		l.Unpacked, l.Wasted, l.Files, l.Has = 0, 0, 0, compressed

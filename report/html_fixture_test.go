@@ -177,10 +177,10 @@ func (fs *filesystem) image(grown bool) *footprint.Image {
 			{Kind: footprint.Documentation, Bytes: 325_000, Own: 0, Files: 20, Heaviest: "/usr/share/doc/zlib1g/changelog.Debian.gz"},
 		}
 		img.Duplicates = []footprint.Duplicate{
-			{Bytes: 2_400_000, Dir: true, Files: 31, Copies: 3, Paths: []string{"/app/node_modules/date-fns/esm", "/app/node_modules/rxjs/node_modules/date-fns/esm"}, Layers: []int{3, 3}},
-			{Bytes: 900_000, Files: 1, Copies: 2, Paths: []string{"/app/public/images/photo-0.jpg", "/app/src/photo-0.jpg"}, Layers: []int{4, 4}},
+			{Bytes: 2_400_000, Own: 2_400_000, Dir: true, Files: 31, Copies: 3, Paths: []string{"/app/node_modules/date-fns/esm", "/app/node_modules/rxjs/node_modules/date-fns/esm"}, Layers: []int{3, 3}},
+			{Bytes: 900_000, Own: 900_000, Files: 1, Copies: 2, Paths: []string{"/app/public/images/photo-0.jpg", "/app/src/photo-0.jpg"}, Layers: []int{4, 4}},
 		}
-		img.DuplicateBytes = 3_412_000
+		img.DuplicateBytes, img.DuplicateOwn = 3_412_000, 3_412_000
 		img.Skipped = []footprint.Skipped{{Path: "/var/lib/rpm/rpmdb.sqlite", Why: "larger than 64 MB"}}
 	}
 	dirs := map[string]*footprint.Dir{}

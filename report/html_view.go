@@ -530,7 +530,7 @@ func (img *Image) deadFilesTable() htmlTable {
 }
 
 func (img *Image) duplicatesTable() htmlTable {
-	t := htmlTable{ID: "duplicates", Title: "Duplicates", Columns: []htmlColumn{{Name: "spare bytes", Number: true}, {Name: "where"}, {Name: "copies", Number: true}, {Name: "files", Number: true, Minor: true}}}
+	t := htmlTable{ID: "duplicates", Title: "Duplicates", Columns: []htmlColumn{{Name: "spare bytes", Number: true}, {Name: "own", Number: true, Minor: true}, {Name: "where"}, {Name: "copies", Number: true}, {Name: "files", Number: true, Minor: true}}}
 	if img.Head.DuplicateBytes > 0 {
 		t.Words = img.Head.DuplicateBytes.String() + " in copies beyond the first"
 	}
@@ -552,7 +552,7 @@ func (img *Image) duplicatesTable() htmlTable {
 		if more := d.Copies - len(where); more > 0 {
 			cell.Sub += fmt.Sprintf(" and %s more", count(int64(more)))
 		}
-		t.Rows = append(t.Rows, []htmlCell{sizeCell(d.Bytes), cell, numberCell(d.Copies), numberCell(d.Files)})
+		t.Rows = append(t.Rows, []htmlCell{sizeCell(d.Bytes), sizeCell(d.Own), cell, numberCell(d.Copies), numberCell(d.Files)})
 	}
 	return t
 }

@@ -131,6 +131,7 @@ type imageJSON struct {
 	Contents       []footprint.Content   `json:"contents"`
 	Duplicates     []footprint.Duplicate `json:"duplicates"`
 	DuplicateBytes footprint.Bytes       `json:"duplicate_bytes"`
+	DuplicateOwn   footprint.Bytes       `json:"duplicate_own"`
 	Skipped        []footprint.Skipped   `json:"skipped"`
 	Paths          []footprint.PathSize  `json:"paths"`
 	Directories    []footprint.Dir       `json:"directories"`
@@ -329,7 +330,8 @@ func newImageJSON(img *Image) (imageJSON, error) {
 		Name: head.Name, Status: passIfNone(img.Verdict.Status), Source: head.Source, ConfigDigest: head.ConfigDigest,
 		footprintJSON: newFootprintJSON(head),
 		DeadFiles:     filled(head.DeadFiles), Paths: filled(head.Paths),
-		Contents: filled(head.Contents), Duplicates: filled(head.Duplicates), DuplicateBytes: head.DuplicateBytes, Skipped: filled(head.Skipped),
+		Contents: filled(head.Contents), Duplicates: filled(head.Duplicates), DuplicateBytes: head.DuplicateBytes, DuplicateOwn: head.DuplicateOwn,
+		Skipped:     filled(head.Skipped),
 		Directories: filled(head.Dirs), DirectoryFloor: head.DirFloor,
 		LargestFiles: []largeFileJSON{}, Checks: []checkJSON{}, Notes: filled(img.Verdict.Notes), Suggestions: []struct{}{},
 		Baseline: baselineJSON{

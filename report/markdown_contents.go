@@ -163,7 +163,7 @@ func (m *markdown) duplicates() section {
 	var sum footprint.Bytes
 	for _, img := range m.whatIsIn() {
 		list, more := duplicates(img.Head)
-		g := grid{columns: []string{">beyond the first (unpacked)", "what", "where", "brought by"}}
+		g := grid{columns: []string{">beyond the first (unpacked)", ">not from the base", "what", "where", "brought by"}}
 		for _, d := range list {
 			n, others := copies(d)
 			var paths, places []string
@@ -177,10 +177,14 @@ func (m *markdown) duplicates() section {
 			if others > 0 {
 				paths = append(paths, fmt.Sprintf("and %s more", count(int64(others))))
 			}
-			g.add(d.Bytes.String(), duplicateWords(d), orDash(strings.Join(paths, "<br>")), orDash(strings.Join(places, "<br>")))
+			own := ""
+			if split(img.Head) {
+				own = d.Own.String()
+			}
+			g.add(d.Bytes.String(), own, duplicateWords(d), orDash(strings.Join(paths, "<br>")), orDash(strings.Join(places, "<br>")))
 		}
 		if more > 0 {
-			g.add("–", fmt.Sprintf("%d more", more), "–", "–")
+			g.add("–", "", fmt.Sprintf("%d more", more), "–", "–")
 		}
 		if len(g.rows) > 0 {
 			sum += img.Head.DuplicateBytes

@@ -147,7 +147,8 @@ func (j *imageJSON) image() (Image, error) {
 	if j.Rest != nil {
 		head.Packages, head.Rest = filled(j.Packages), j.Rest
 	}
-	head.Contents, head.Duplicates, head.DuplicateBytes, head.Skipped = j.Contents, j.Duplicates, j.DuplicateBytes, j.Skipped
+	head.Contents, head.Skipped = j.Contents, j.Skipped
+	head.Duplicates, head.DuplicateBytes, head.DuplicateOwn = j.Duplicates, j.DuplicateBytes, j.DuplicateOwn
 	head.Dirs, head.DirFloor = j.Directories, j.DirectoryFloor
 	if err := j.check(len(head.Layers)); err != nil {
 		return Image{}, err
@@ -196,7 +197,7 @@ func (j *imageJSON) check(layers int) error {
 	if r := j.Rest; r != nil {
 		sizes = append(sizes, r.Base, r.Application, r.Unowned)
 	}
-	if err := errors.Join(checkContents(j.Contents), checkDuplicates(j.Duplicates, j.DuplicateBytes, layers)); err != nil {
+	if err := errors.Join(checkContents(j.Contents), checkDuplicates(j.Duplicates, j.DuplicateBytes, j.DuplicateOwn, layers)); err != nil {
 		return err
 	}
 	for _, f := range j.LargestFiles {
@@ -229,25 +230,24 @@ func checkContents(all []footprint.Content) error {
 	return nil
 }
 
-// checkDuplicates bounds what stands at several paths, and holds it against its sum.
-func checkDuplicates(all []footprint.Duplicate, sum footprint.Bytes, layers int) error {
+// checkDuplicates bounds what stands at several paths, and holds each entry against
+// the sums. Entries may overlap, so their own sum says nothing.
+func checkDuplicates(all []footprint.Duplicate, sum, own footprint.Bytes, layers int) error {
 	if len(all) > footprint.MaxDuplicates {
 		return fmt.Errorf("%d duplicates are more than %d", len(all), footprint.MaxDuplicates)
 	}
-	var listed footprint.Bytes
 	for _, d := range all {
-		if err := errors.Join(plausible(d.Bytes, footprint.Bytes(d.Files), footprint.Bytes(d.Copies)), inRange(layers, d.Layers...)); err != nil {
+		if err := errors.Join(plausible(d.Bytes, d.Own, d.Bytes-d.Own, footprint.Bytes(d.Files), footprint.Bytes(d.Copies)), inRange(layers, d.Layers...)); err != nil {
 			return err
 		}
 		if d.Copies < 2 || len(d.Paths) > d.Copies || len(d.Layers) != len(d.Paths) {
 			return fmt.Errorf("a duplicate of %d copies at %d paths in %d layers", d.Copies, len(d.Paths), len(d.Layers))
 		}
-		listed += d.Bytes
+		if d.Bytes > sum || d.Own > own {
+			return fmt.Errorf("a duplicate of %d bytes, %d of them own, where all are %d and %d", d.Bytes, d.Own, sum, own)
+		}
 	}
-	if listed > sum {
-		return fmt.Errorf("duplicates of %d bytes, which are %d together", listed, sum)
-	}
-	return plausible(sum)
+	return plausible(sum, own, sum-own)
 }
 
 // checkSurface bounds the lists of what an intruder would find.

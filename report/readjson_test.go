@@ -70,7 +70,10 @@ func TestReadJSONRefuses(t *testing.T) {
 		"copy layers": {change(`"layers": [
             5,`, `"layers": [`), "in 1 layers"},
 		"copy layer":       {change("            5,\n", "            50,\n"), "layer 50 of 7"},
-		"duplicates":       {change(`"duplicate_bytes": 4700000`, `"duplicate_bytes": 4000000`), "which are 4000000 together"},
+		"duplicates":       {change(`"duplicate_bytes": 4700000`, `"duplicate_bytes": 3000000`), "where all are 3000000"},
+		"own duplicates":   {change(`"duplicate_own": 4700000`, `"duplicate_own": 3000000`), "where all are 4700000 and 3000000"},
+		"more own ones":    {change(`"duplicate_own": 4700000`, `"duplicate_own": 4700001`), "a size or count of -1"},
+		"own of duplicate": {change(`"own": 3100000`, `"own": 3100001`), "a size or count of -1"},
 		"too many copies":  {change(`"duplicates": [`, `"duplicates": [`+strings.Repeat(`{"copies":2},`, 100)), "102 duplicates are more than 100"},
 		"surface":          {change(`"compilers": [`, `"compilers": [`+strings.Repeat(`"/bin/cc",`, 100)), "a list of more than 100"},
 		"executables":      {change(`"executables": 312`, `"executables": -312`), "negative count"},

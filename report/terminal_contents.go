@@ -127,7 +127,11 @@ func (s *sheet) duplicates(img *Image) {
 	}
 	s.heading(fmt.Sprintf("duplicates: %s unpacked beyond the first copy", img.Head.DuplicateBytes))
 	for _, d := range list {
-		s.weighed(d.Bytes, duplicateWords(d))
+		words := duplicateWords(d)
+		if share := ownShare(img.Head, d.Bytes, d.Own); share != "" {
+			words += ", " + share
+		}
+		s.weighed(d.Bytes, words)
 		n, others := copies(d)
 		var rows [][]cell
 		for i := range n {

@@ -196,12 +196,8 @@ func (t *tree) resolve(path []byte, last bool) int32 {
 	links := 0
 	n := int32(root)
 	for len(path) > 0 {
-		part := path
-		if i := bytes.IndexByte(path, '/'); i >= 0 {
-			part, path = path[:i], path[i+1:]
-		} else {
-			path = nil
-		}
+		var part []byte
+		part, path, _ = bytes.Cut(path, []byte("/"))
 		switch {
 		case len(part) == 0 || len(part) == 1 && part[0] == '.':
 			continue

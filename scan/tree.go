@@ -259,12 +259,8 @@ func (t *tree) apply(layer uint16, x *Index) error {
 func (t *tree) lookup(path []byte) int32 {
 	n := int32(root)
 	for len(path) > 0 {
-		part := path
-		if i := bytes.IndexByte(path, '/'); i >= 0 {
-			part, path = path[:i], path[i+1:]
-		} else {
-			path = nil
-		}
+		var part []byte
+		part, path, _ = bytes.Cut(path, []byte("/"))
 		n = t.find(n, part)
 		if n < 0 || t.nodes[n].kind == 0 {
 			return -1
@@ -453,12 +449,8 @@ func (a *applier) parent(path []byte) (int32, error) {
 	}
 	n, rest := int32(root), path
 	for len(rest) > 0 {
-		part := rest
-		if i := bytes.IndexByte(rest, '/'); i >= 0 {
-			part, rest = rest[:i], rest[i+1:]
-		} else {
-			rest = nil
-		}
+		var part []byte
+		part, rest, _ = bytes.Cut(rest, []byte("/"))
 		next, err := a.make(n, part)
 		if err != nil {
 			return 0, err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -339,7 +340,11 @@ func newImageJSON(img *Image) (imageJSON, error) {
 			Commit: img.Baseline.Commit, Distance: img.Baseline.Distance,
 		},
 	}
-	if head.Packages != nil && head.Rest != nil {
+	switch {
+	case head.Packages == nil || head.Rest == nil:
+	case len(head.Packages) > maxPackages: // half of it would not add up
+		out.Notes = append(slices.Clip(out.Notes), fmt.Sprintf("the report lists no packages: %s are more than %s", count(int64(len(head.Packages))), count(maxPackages)))
+	default:
 		out.Packages, out.Rest = head.Packages, head.Rest
 	}
 	if out.Baseline.Status == "" {
@@ -361,7 +366,10 @@ func newImageJSON(img *Image) (imageJSON, error) {
 			return imageJSON{}, fmt.Errorf("internal error: a comparison without the image that was compared")
 		}
 		out.Delta = newDeltaJSON(img.Delta)
-		if out.Packages != nil && img.Base.Packages != nil {
+		switch {
+		case out.Packages == nil && head.Packages != nil:
+			out.Delta.Packages = nil
+		case out.Packages != nil && img.Base.Packages != nil:
 			out.Delta.Packages = filled(img.Delta.Packages)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"regexp"
 	"slices"
 	"time"
@@ -18,9 +19,9 @@ import (
 // that anyone can start: the bounds keep a forged one from costing more memory
 // than its bytes justify, and keep every sum far from overflowing.
 const (
-	maxImages   = 1_000 // those that could not be measured: as many again
-	maxLayers   = 1_000
-	maxPackages = 100_000
+	maxImages   = 1_000          // those that could not be measured: as many again
+	maxLayers   = math.MaxUint16 // what package scan reads, and more than a manifest can list
+	maxPackages = 100_000        // a longer inventory is not written
 	maxEntries  = 100_000
 	// maxObjects bounds all of a document's objects together.
 	maxObjects = 1_000_000
@@ -455,7 +456,8 @@ func (j *imageJSON) readBaseline(img *Image) error {
 }
 
 func (j *deltaJSON) delta(img *Image) (*footprint.Delta, error) {
-	if max(len(j.Layers), len(j.Packages), len(j.Paths), len(j.Causes)) > maxEntries {
+	// Of two images, everything may be in one of them only.
+	if len(j.Layers) > 2*maxLayers || len(j.Packages) > 2*maxPackages || max(len(j.Paths), len(j.Causes)) > maxEntries {
 		return nil, fmt.Errorf("a list of more than %d entries", maxEntries)
 	}
 	if len(j.Moves) > footprint.MaxMoves {
@@ -568,7 +570,7 @@ func checkPackageChange(p footprint.PackageChange, layers int) error {
 }
 
 func checkCause(c footprint.Cause, layers int) error {
-	if len(c.Packages) > footprint.MaxCausePackages || c.More < 0 || c.More > maxPackages || c.More > 0 && len(c.Packages) == 0 {
+	if len(c.Packages) > footprint.MaxCausePackages || c.More < 0 || c.More > 2*maxPackages || c.More > 0 && len(c.Packages) == 0 {
 		return fmt.Errorf("a cause of %d packages and %d more", len(c.Packages), c.More)
 	}
 	for _, p := range c.Packages {

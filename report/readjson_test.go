@@ -7,11 +7,77 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/org/image-budget/budget"
+	"github.com/org/image-budget/footprint"
 	"github.com/org/image-budget/report"
 )
+
+// What is measured can be read again, however much it is.
+func TestReadJSONAtTheBounds(t *testing.T) {
+	t.Parallel()
+	const layers, packages = math.MaxUint16, 100_000
+	big := func(layers, packages int) *report.Report {
+		img := &footprint.Image{
+			Name: "web", Reference: "web:1", Platform: "linux/amd64", Packages: []footprint.Package{},
+			Metrics: footprint.Metrics{Layers: layers, Unpacked: footprint.Bytes(packages), Final: footprint.Bytes(packages), Files: packages, Has: footprint.HasFiles},
+			Rest:    &footprint.Rest{},
+		}
+		for i := range layers {
+			img.Layers = append(img.Layers, footprint.Layer{Index: i, Has: footprint.HasFiles})
+		}
+		img.Layers[0].Unpacked, img.Layers[0].Files = footprint.Bytes(packages), packages
+		for i := range packages {
+			img.Packages = append(img.Packages, footprint.Package{Ecosystem: "npm", Name: strconv.Itoa(i), Version: "1", Bytes: 1, Own: 1, Files: 1})
+		}
+		// Nothing of the baseline is in the image.
+		base := *img
+		base.Packages = slices.Clone(img.Packages)
+		for i := range base.Packages {
+			base.Packages[i].Name += "-old"
+		}
+		base.Layers = slices.Clone(img.Layers)
+		for i := range layers {
+			img.Layers[i].DiffID, base.Layers[i].DiffID = "new"+strconv.Itoa(i), "old"+strconv.Itoa(i)
+		}
+		d := &footprint.Delta{Has: footprint.HasFiles}
+		for i := range layers {
+			d.Layers = append(d.Layers, footprint.LayerChange{Change: footprint.Removed, Old: &base.Layers[i]}, footprint.LayerChange{Change: footprint.Added, New: &img.Layers[i]})
+		}
+		for i := range packages {
+			d.Packages = append(d.Packages,
+				footprint.PackageChange{Ecosystem: "npm", Name: base.Packages[i].Name, Change: footprint.Removed, From: "1", Bytes: -1},
+				footprint.PackageChange{Ecosystem: "npm", Name: img.Packages[i].Name, Change: footprint.Added, To: "1", Bytes: 1})
+		}
+		return wrap(judged(&report.Image{Head: img, Base: &base, Delta: d, Baseline: report.Baseline{Status: "found"}}, budget.Image{}))
+	}
+	for _, tt := range []struct{ layers, packages, kept int }{{layers, 1, 1}, {1, packages, packages}, {1, packages + 1, -1}} {
+		r := big(tt.layers, tt.packages)
+		again, err := report.ReadJSON(strings.NewReader(toJSON(t, r)), 128<<20)
+		if err != nil {
+			t.Errorf("%+v: %v", tt, err)
+			continue
+		}
+		img := again.Images[0]
+		if len(img.Head.Layers) != tt.layers || len(img.Delta.Layers) != len(r.Images[0].Delta.Layers) {
+			t.Errorf("%+v: %d layers, %d changed", tt, len(img.Head.Layers), len(img.Delta.Layers))
+		}
+		notes := strings.Join(img.Verdict.Notes, "\n")
+		switch {
+		case tt.kept < 0 && (img.Head.Packages != nil || img.Delta.Packages != nil || !strings.Contains(notes, "are more than")):
+			t.Errorf("%+v: %d packages, %d changed, %q", tt, len(img.Head.Packages), len(img.Delta.Packages), notes)
+		case tt.kept >= 0 && (len(img.Head.Packages) != tt.kept || len(img.Delta.Packages) != 2*tt.kept || notes != ""):
+			t.Errorf("%+v: %d packages, %d changed, %q", tt, len(img.Head.Packages), len(img.Delta.Packages), notes)
+		}
+		began := time.Now()
+		markdown(t, again, comment)
+		t.Logf("%+v: a comment in %v", tt, time.Since(began))
+	}
+}
 
 func TestReadJSONRefuses(t *testing.T) {
 	t.Parallel()

@@ -153,7 +153,7 @@ func TestReadJSONRefuses(t *testing.T) {
 		"cause of a word":   {change(`"label": "npm cache"`, `"packages": [{"change": "grown"}]`), "unknown word"},
 		"more of none":      {change(`"label": "npm cache"`, `"more": 3`), "a cause of 0 packages and 3 more"},
 		"less than none":    {change(`"label": "npm cache"`, `"packages": [{"change":"added"}], "more": -3`), "and -3 more"},
-		"too many layers":   {change(`"layers": [`, `"layers": [`+strings.Repeat(`{},`, 1_001)), "more than 1000"},
+		"too many layers":   {change(`"layers": [`, `"layers": [`+strings.Repeat(`{},`, 65_536)), "more than 65535"},
 		"missing image":     {strings.Replace(without, `"status": "fail"`, `"status": "pass"`, 1), `its status is "pass", that of its images "fail"`},
 		"lost image":        {strings.Replace(without, `"unmeasured"`, `"forgotten"`, 1), `its status is "fail", that of its images "pass"`},
 		"unmeasured":        {strings.Replace(without, `"unmeasured": [`, `"unmeasured": [`+strings.Repeat(`{},`, 1_000), 1), "1001 images that could not be measured are more than 1000"},

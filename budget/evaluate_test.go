@@ -2,9 +2,6 @@ package budget
 
 import (
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"math"
 	"slices"
 	"strings"
@@ -450,27 +447,6 @@ func TestForbiddenPackageUnread(t *testing.T) {
 		if c.Status != tt.status || c.Blind != (tt.status == NotMeasured) || tt.message != "" && c.Message != tt.message || v.Status == Pass != (tt.status == Pass) {
 			t.Errorf("%s: %+v", tt.pattern, c)
 		}
-	}
-}
-
-// TestEcosystems holds the ecosystems that a budget may name and those that are
-// looked for together.
-func TestEcosystems(t *testing.T) {
-	t.Parallel()
-	file, err := parser.ParseFile(token.NewFileSet(), "../scan/pkgdb/pkgdb.go", nil, parser.ParseComments)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var found []string
-	for _, decl := range file.Decls {
-		if d, ok := decl.(*ast.GenDecl); ok && strings.HasPrefix(d.Doc.Text(), "The ecosystems") {
-			for _, spec := range d.Specs {
-				found = append(found, strings.Trim(spec.(*ast.ValueSpec).Values[0].(*ast.BasicLit).Value, `"`))
-			}
-		}
-	}
-	if diff := cmp.Diff(ecosystems, found); diff != "" || len(found) == 0 {
-		t.Errorf("(-budget +pkgdb):\n%s", diff)
 	}
 }
 

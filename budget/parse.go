@@ -357,7 +357,7 @@ func (d *decoder) decodePackages(n *node) []PackageLimit {
 			d.fail(e.key, "write ECOSYSTEM:NAME, such as \"npm:typescript\"", "%s names no package", quote(e.key.text))
 		case strings.ContainsAny(e.key.text, `[]{}\`) || strings.TrimSpace(e.key.text) != e.key.text:
 			d.fail(e.key, "only * and ? stand for other characters", "%s names no package", quote(e.key.text))
-		case !strings.ContainsAny(ecosystem, "*?") && !slices.Contains(ecosystems, ecosystemOf(ecosystem)):
+		case !strings.ContainsAny(ecosystem, "*?") && !slices.Contains(footprint.Ecosystems(), ecosystemOf(ecosystem)):
 			// A limit on packages that nobody looks for would always pass.
 			d.fail(e.key, ecosystemHint(ecosystem, name), "%s names no ecosystem I know", quote(e.key.text))
 		}
@@ -373,9 +373,6 @@ func (d *decoder) decodePackages(n *node) []PackageLimit {
 	}
 	return out
 }
-
-// ecosystems are those that package scan/pkgdb finds packages of.
-var ecosystems = []string{"dpkg", "apk", "rpm", "npm", "python", "conda", "gem", "composer", "nuget", "java", "golang", "cargo"}
 
 // aliases are what reports call an ecosystem, and other names that nobody
 // mistakes; the messages keep what was written.
@@ -410,10 +407,10 @@ func ecosystemHint(ecosystem, name string) string {
 			return didYouMean(other.means + ":" + name)
 		}
 	}
-	if near, ok := nearest.Word(ecosystem, ecosystems); ok {
+	if near, ok := nearest.Word(ecosystem, footprint.Ecosystems()); ok {
 		return didYouMean(near + ":" + name)
 	}
-	return "the ecosystems are " + strings.Join(ecosystems, ", ")
+	return "the ecosystems are " + strings.Join(footprint.Ecosystems(), ", ")
 }
 
 func (d *decoder) decodeForbid(n *node) []Pattern {

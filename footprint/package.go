@@ -1,5 +1,33 @@
 package footprint
 
+// The ecosystems, by the names that package URLs and budgets give them. Those
+// of a system have one database for all of a filesystem, and own a file before
+// all others do.
+const (
+	Dpkg     = "dpkg"
+	Apk      = "apk"
+	Rpm      = "rpm"
+	Npm      = "npm"
+	Python   = "python"
+	Conda    = "conda"
+	Gem      = "gem"
+	Composer = "composer"
+	Dotnet   = "nuget"
+	Java     = "java"
+	Golang   = "golang"
+	Cargo    = "cargo"
+)
+
+// Ecosystems are those that packages are found of, those of a system first.
+func Ecosystems() []string {
+	return []string{Dpkg, Apk, Rpm, Npm, Python, Conda, Gem, Composer, Dotnet, Java, Golang, Cargo}
+}
+
+// OfSystem tells whether the ecosystem is that of an operating system.
+func OfSystem(ecosystem string) bool {
+	return ecosystem == Dpkg || ecosystem == Apk || ecosystem == Rpm
+}
+
 // Package is one installed package, all copies of one version together.
 type Package struct {
 	// Ecosystem is where it comes from, such as npm or dpkg; Name and Version

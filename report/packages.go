@@ -13,15 +13,15 @@ import (
 // it. Of an ecosystem that only a later release knows it is its name.
 func tool(ecosystem string, q quote) string {
 	switch ecosystem {
-	case "dpkg":
+	case footprint.Dpkg:
 		return "apt"
-	case "python":
+	case footprint.Python:
 		return "pip"
-	case "golang":
+	case footprint.Golang:
 		return "Go"
-	case "cargo":
+	case footprint.Cargo:
 		return "crate"
-	case "apk", "rpm", "npm", "conda", "gem", "composer", "nuget", "java":
+	case footprint.Apk, footprint.Rpm, footprint.Npm, footprint.Conda, footprint.Gem, footprint.Composer, footprint.Dotnet, footprint.Java:
 		return ecosystem
 	}
 	return q(ecosystem)
@@ -30,9 +30,9 @@ func tool(ecosystem string, q quote) string {
 // packagesOf is what all packages of an ecosystem are together.
 func packagesOf(ecosystem string) string {
 	switch ecosystem {
-	case "golang":
+	case footprint.Golang:
 		return "Go modules"
-	case "cargo":
+	case footprint.Cargo:
 		return "Rust crates"
 	}
 	return tool(ecosystem, plainName) + " packages"
@@ -52,12 +52,6 @@ func lostFiles(changes []footprint.PackageChange) (rest, lost []footprint.Packag
 		return changes, nil
 	}
 	return rest, lost
-}
-
-// ofSystem tells whether the versions of an ecosystem are chosen by who made the
-// distribution: they say little to who added a package.
-func ofSystem(ecosystem string) bool {
-	return ecosystem == "dpkg" || ecosystem == "apk" || ecosystem == "rpm"
 }
 
 // alike tells whether two names read the same.
@@ -94,12 +88,13 @@ func strippableWords(c footprint.Cause) string {
 	return ", " + c.Strippable.String() + " of it debug symbols"
 }
 
-// packageWords names one package with the version that says most.
+// packageWords names one package with the version that says most: one that who made
+// the distribution chose says little to who added the package.
 func packageWords(p footprint.PackageChange, q quote) string {
 	switch {
 	case p.Change == footprint.Changed && p.From != "" && p.To != "" && !alike(p.From, p.To):
 		return q(p.Name) + " " + versions(p, q)
-	case p.To == "" || ofSystem(p.Ecosystem):
+	case p.To == "" || footprint.OfSystem(p.Ecosystem):
 		return q(p.Name)
 	}
 	return q(legible(p.Name) + " " + legible(p.To))

@@ -244,7 +244,7 @@ func (t *tree) file(path string) int32 {
 func (o *ownership) claimFiles(ofSystem bool) {
 	for i := range o.installed {
 		p := &o.installed[i]
-		if pkgdb.OfSystem(p.Ecosystem) != ofSystem || o.claimed[i].dropped {
+		if footprint.OfSystem(p.Ecosystem) != ofSystem || o.claimed[i].dropped {
 			continue
 		}
 		for _, path := range p.Files {
@@ -349,7 +349,7 @@ func (o *ownership) dropDescribed() {
 	}
 	for i := range o.installed {
 		p := &o.installed[i]
-		if pkgdb.OfSystem(p.Ecosystem) || owns[i] || o.claimed[i].linked {
+		if footprint.OfSystem(p.Ecosystem) || owns[i] || o.claimed[i].linked {
 			continue
 		}
 		for _, path := range p.Described {

@@ -159,7 +159,7 @@ func (c *combiner) installed() []Installed {
 
 // rank puts the ecosystems of a system first.
 func rank(ecosystem string) int {
-	if OfSystem(ecosystem) {
+	if footprint.OfSystem(ecosystem) {
 		return 0
 	}
 	return 1

@@ -24,28 +24,21 @@ import (
 // tells something else of the same bytes, and layers are read anew.
 const Method = "packages 1"
 
-// The ecosystems, by the names that package URLs and budgets give them. Those
-// of a system have one database for all of a filesystem, and own a file before
-// all others do.
+// The ecosystems, as packages have them.
 const (
-	Dpkg     = "dpkg"
-	Apk      = "apk"
-	Rpm      = "rpm"
-	Npm      = "npm"
-	Python   = "python"
-	Conda    = "conda"
-	Gem      = "gem"
-	Composer = "composer"
-	Dotnet   = "nuget"
-	Java     = "java"
-	Golang   = "golang"
-	Cargo    = "cargo"
+	Dpkg     = footprint.Dpkg
+	Apk      = footprint.Apk
+	Rpm      = footprint.Rpm
+	Npm      = footprint.Npm
+	Python   = footprint.Python
+	Conda    = footprint.Conda
+	Gem      = footprint.Gem
+	Composer = footprint.Composer
+	Dotnet   = footprint.Dotnet
+	Java     = footprint.Java
+	Golang   = footprint.Golang
+	Cargo    = footprint.Cargo
 )
-
-// OfSystem tells whether the ecosystem is that of an operating system.
-func OfSystem(ecosystem string) bool {
-	return ecosystem == Dpkg || ecosystem == Apk || ecosystem == Rpm
-}
 
 // File is one regular file of a layer.
 type File struct {

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"github.com/org/image-budget/footprint"
 )
 
 // readSystem gives a file to the first reader that wants it, as a scan does.
@@ -80,7 +82,7 @@ func checkSystemFacts(t *testing.T, facts Facts) {
 		t.Errorf("%d packages", len(facts.Packages))
 	}
 	for _, p := range facts.Packages {
-		if p.Name == "" || !OfSystem(p.Ecosystem) || p.Root != "" {
+		if p.Name == "" || !footprint.OfSystem(p.Ecosystem) || p.Root != "" {
 			t.Errorf("%+v", p)
 		}
 		for _, file := range p.Files {

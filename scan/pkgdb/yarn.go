@@ -2,12 +2,94 @@ package pkgdb
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
+
+// yarnIntegrity reads node_modules/.yarn-integrity, in which yarn 1 keeps what
+// all parts of a workspace ask for. What a single project asks for stands in its
+// package.json, which also tells what for.
+func yarnIntegrity(f File, c Content) (Facts, error) {
+	var state struct {
+		TopLevelPatterns []string `json:"topLevelPatterns"`
+		ModulesFolders   []string `json:"modulesFolders"`
+	}
+	err := langJSON(c.Whole, &state)
+	if !slices.ContainsFunc(state.ModulesFolders, func(of string) bool { return of != "node_modules" }) {
+		return Facts{}, err
+	}
+	var facts Facts
+	for _, pattern := range state.TopLevelPatterns {
+		if pattern == "" {
+			continue
+		}
+		name, version, _ := strings.Cut(pattern[1:], "@")
+		if name = pattern[:1] + name; !npmName(name) {
+			continue
+		}
+		if len(facts.Packages) >= langPackages {
+			facts.Skipped = langTooMany(langPackages, "packages")
+			break
+		}
+		facts.Packages = append(facts.Packages, npmWish{found: name, name: npmAlias(name, version)}.in(path.Join("/", langParent(f.Path), name)))
+	}
+	return facts, err
+}
+
+// yarnZip takes the name of an archive apart that yarn keeps a package in, and
+// Plug'n'Play runs from: @babel-core-npm-7.0.0-0123456789-10c0.zip.
+var yarnZip = regexp.MustCompile(`(?:^|/)\.yarn/(?:berry/)?cache/(@?[a-z0-9._~-]+)-npm-([0-9]+\.[0-9A-Za-z.+-]+?)-[0-9a-f]{10}(?:-[0-9a-z]+)?\.zip$`)
+
+func yarnArchive(f File, c Content) (Facts, error) {
+	m := yarnZip.FindStringSubmatch(f.Path)
+	if m == nil {
+		return Facts{}, nil
+	}
+	name := yarnName(c)
+	if name == "" {
+		// Of a scope with a hyphen the name of the file does not tell the end.
+		name = m[1]
+		if name[0] == '@' {
+			name = strings.Replace(name, "-", "/", 1)
+		}
+	}
+	at := "/" + f.Path
+	return Facts{Packages: []Package{{
+		Ecosystem: Npm, Root: at, Name: name, Version: m[2], Installed: true, Files: []string{at},
+	}}}, nil
+}
+
+// yarnName is the package of an archive by its first entries, which are the
+// directories node_modules, node_modules/@SCOPE and so on; "" if they are not.
+func yarnName(c Content) string {
+	var at int64
+	for range 4 {
+		var header [30]byte
+		if _, err := c.ReadAt(header[:], at); err != nil || string(header[:4]) != "PK\x03\x04" {
+			break
+		}
+		size := int64(binary.LittleEndian.Uint32(header[18:]))
+		length, extra := int64(binary.LittleEndian.Uint16(header[26:])), int64(binary.LittleEndian.Uint16(header[28:]))
+		entry := make([]byte, length)
+		if _, err := c.ReadAt(entry, at+30); err != nil {
+			break
+		}
+		dir := strings.TrimSuffix(string(entry), "/")
+		if !strings.HasSuffix(string(entry), "/") {
+			dir = langParent(dir)
+		}
+		if name, ok := npmPlace(dir); ok && name != "" {
+			return name
+		}
+		at += 30 + length + extra + size
+	}
+	return ""
+}
 
 // With Plug'n'Play, yarn has no node_modules. A program, .pnp.cjs, holds the map
 // of which package finds which others, and where: mostly inside archives.

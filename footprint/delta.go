@@ -158,10 +158,12 @@ const MaxMoves = 100
 
 // Move is content that stands at another path than before.
 type Move struct {
-	// From is the path in the old image, To that in the new one.
+	// From is the path in the old image, To that in the new one: of a file if
+	// Files is 1 and Dir is not set, and else of a directory.
 	From string `json:"from"`
 	To   string `json:"to"`
-	// Dir is set where a whole directory moved.
+	// Dir is set where a directory moved: From is gone, and To was not there.
+	// Else the files are some of those that stood and stand in them.
 	Dir bool `json:"dir"`
 	// Bytes and Files are those that moved.
 	Bytes Bytes `json:"bytes"`

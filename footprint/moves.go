@@ -23,33 +23,90 @@ type moves struct {
 }
 
 type movedFile struct {
-	from, to string
-	size     Bytes
+	from, to mover
+}
+
+// mover is a file that is in one image alone.
+type mover struct {
+	File
+	// kept is the length of the deepest directory above it that the other image
+	// has, too: 0 for the root.
+	kept int
 }
 
 // findMoves pairs files that are at a path of one image alone, by content.
 func findMoves(old, new iter.Seq[File]) moves {
-	var gone, came []File
+	var gone, came movers
 	sideBySide(old, new, func(_ string, before, after File) {
+		if before.Kind != 0 {
+			came.beside(before.Path)
+		}
+		if after.Kind != 0 {
+			gone.beside(after.Path)
+		}
 		switch {
-		case after.Kind == 0 && before.Kind == Regular && before.Size > 0 && len(gone) < maxMovers:
-			gone = append(gone, before)
-		case before.Kind == 0 && after.Kind == Regular && after.Size > 0 && len(came) < maxMovers:
-			came = append(came, after)
+		case after.Kind == 0 && before.Kind == Regular && before.Size > 0:
+			gone.add(before)
+		case before.Kind == 0 && after.Kind == Regular && after.Size > 0:
+			came.add(after)
 		}
 	})
+	return pairMoves(gone.files, came.files)
+}
+
+// movers collects files of one image in path order.
+type movers struct {
+	files []mover
+	// last is the path of the other image before the current one, and waiting
+	// counts the files behind it, for which the next one is not known yet.
+	last    string
+	waiting int
+}
+
+func (m *movers) add(f File) {
+	if len(m.files) < maxMovers {
+		m.files = append(m.files, mover{f, keptDir(f.Path, m.last)})
+		m.waiting++
+	}
+}
+
+// beside tells of the next path of the other image. What is below one directory
+// stands together, so the paths right before and right after a file are enough to
+// tell which directories above it are there.
+func (m *movers) beside(path string) {
+	for i := range m.files[len(m.files)-m.waiting:] {
+		f := &m.files[len(m.files)-m.waiting+i]
+		f.kept = max(f.kept, keptDir(f.Path, path))
+	}
+	m.last, m.waiting = path, 0
+}
+
+// keptDir is the length of the deepest directory above a file that is or holds the
+// other path.
+func keptDir(file, other string) int {
+	n := 0
+	for n < len(file) && n < len(other) && file[n] == other[n] {
+		n++
+	}
+	if n == len(other) && n < len(file) && file[n] == '/' {
+		return n
+	}
+	return max(0, strings.LastIndexByte(file[:n], '/'))
+}
+
+func pairMoves(gone, came []mover) moves {
 	m := moves{from: map[string]bool{}, to: map[string]bool{}}
 	if len(gone) == 0 || len(came) == 0 {
 		return m
 	}
 	// The same content under the same name first, then in path order.
-	for _, list := range [][]File{gone, came} {
-		slices.SortStableFunc(list, func(a, b File) int {
+	for _, list := range [][]mover{gone, came} {
+		slices.SortStableFunc(list, func(a, b mover) int {
 			return cmp.Or(cmp.Compare(a.Size, b.Size), cmp.Compare(a.Hash, b.Hash), cmp.Compare(path.Base(a.Path), path.Base(b.Path)))
 		})
 	}
-	pair := func(key func(a, b File) int) {
-		var goneLeft, cameLeft []File
+	pair := func(key func(a, b mover) int) {
+		var goneLeft, cameLeft []mover
 		i, j := 0, 0
 		for i < len(gone) && j < len(came) {
 			switch order := key(gone[i], came[j]); {
@@ -66,18 +123,18 @@ func findMoves(old, new iter.Seq[File]) moves {
 		}
 		gone, came = append(goneLeft, gone[i:]...), append(cameLeft, came[j:]...)
 	}
-	content := func(a, b File) int { return cmp.Or(cmp.Compare(a.Size, b.Size), cmp.Compare(a.Hash, b.Hash)) }
-	pair(func(a, b File) int {
+	content := func(a, b mover) int { return cmp.Or(cmp.Compare(a.Size, b.Size), cmp.Compare(a.Hash, b.Hash)) }
+	pair(func(a, b mover) int {
 		return cmp.Or(content(a, b), cmp.Compare(path.Base(a.Path), path.Base(b.Path)))
 	})
 	pair(content)
 	return m
 }
 
-func (m *moves) add(from, to File) {
+func (m *moves) add(from, to mover) {
 	m.from[from.Path], m.to[to.Path] = true, true
 	m.bytes += from.Size
-	m.pairs = append(m.pairs, movedFile{from.Path, to.Path, from.Size})
+	m.pairs = append(m.pairs, movedFile{from, to})
 }
 
 // stay walks the files that did not move.
@@ -94,23 +151,48 @@ func (m *moves) stay(files iter.Seq[File], moved map[string]bool) iter.Seq[File]
 	}
 }
 
-// list sums up the files that moved from one directory to another, whatever is
-// the same in the paths below it.
+// dirs are the outermost directories that moved with the file in them, or those that
+// it stood and stands in; named is false where it has another name now.
+func (p movedFile) dirs() (from, to string, whole, named bool) {
+	a, b := p.from.Path, p.to.Path
+	for i, j := len(a)-1, len(b)-1; i >= 0 && j >= 0 && a[i] == b[j]; i, j = i-1, j-1 {
+		if a[i] != '/' {
+			continue
+		}
+		moved := i > p.from.kept && j > p.to.kept
+		if moved || !named {
+			from, to, whole, named = cmp.Or(a[:i], "/"), cmp.Or(b[:j], "/"), moved, true
+		}
+		if !moved {
+			break
+		}
+	}
+	return from, to, whole, named
+}
+
+// list sums up the files that moved from one directory to another: as a whole one
+// where the old directory is gone and the new one was not there, and else those
+// that have kept their names.
 func (m *moves) list() []Move {
-	type place struct{ from, to string }
+	type place struct {
+		from, to string
+		dir      bool
+	}
 	sums := map[place]*Move{}
 	for _, p := range m.pairs {
-		at := place{p.from, p.to}
-		for path.Base(at.from) == path.Base(at.to) && strings.Count(at.from, "/") > 1 && strings.Count(at.to, "/") > 1 {
-			at = place{path.Dir(at.from), path.Dir(at.to)}
+		at := place{from: p.from.Path, to: p.to.Path}
+		if from, to, dir, named := p.dirs(); named {
+			at = place{from, to, dir}
 		}
-		if sums[at] == nil {
-			sums[at] = &Move{From: p.from, To: p.to}
+		sum := sums[at]
+		if sum == nil {
+			sum = &Move{From: p.from.Path, To: p.to.Path}
+			sums[at] = sum
 		} else {
-			*sums[at] = Move{From: at.from, To: at.to, Dir: true, Bytes: sums[at].Bytes, Files: sums[at].Files}
+			*sum = Move{From: at.from, To: at.to, Dir: at.dir, Bytes: sum.Bytes, Files: sum.Files}
 		}
-		sums[at].Bytes += p.size
-		sums[at].Files++
+		sum.Bytes += p.from.Size
+		sum.Files++
 	}
 	var out []Move
 	for _, s := range slices.Collect(maps.Values(sums)) {

@@ -2,9 +2,11 @@ package footprint
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 )
@@ -48,6 +50,22 @@ func TestMoves(t *testing.T) {
 			[]File{at("/a/x", 100), at("/a/y", 100)}, []File{at("/b/y", 100), at("/c/x", 100)},
 			[]Move{{From: "/a/x", To: "/c/x", Bytes: 100, Files: 1}, {From: "/a/y", To: "/b/y", Bytes: 100, Files: 1}}, nil,
 		},
+		"files between directories that stay": {
+			[]File{at("/usr/bin/a", 10), at("/usr/bin/b", 11), at("/usr/lib/big", 1000)}, []File{at("/opt/bin/a", 10), at("/opt/bin/b", 11), at("/usr/lib/big", 1000)},
+			[]Move{{From: "/usr/bin", To: "/opt/bin", Dir: true, Bytes: 21, Files: 2}}, nil,
+		},
+		"some files of a directory": {
+			[]File{at("/usr/bin/a", 10), at("/usr/bin/b", 11), at("/usr/bin/c", 1000)}, []File{at("/opt/bin/a", 10), at("/opt/bin/b", 11), at("/usr/bin/c", 1000)},
+			[]Move{{From: "/usr/bin", To: "/opt/bin", Bytes: 21, Files: 2}}, nil,
+		},
+		"into a directory that was there": {
+			[]File{at("/opt/bin/a", 9), at("/x/bin/b", 10), at("/x/bin/c/c", 11), at("/x/bin/c/d", 12)}, []File{at("/opt/bin/a", 9), at("/opt/bin/b", 10), at("/opt/bin/c/c", 11), at("/opt/bin/c/d", 12)},
+			[]Move{{From: "/x/bin/c", To: "/opt/bin/c", Dir: true, Bytes: 23, Files: 2}, {From: "/x/bin/b", To: "/opt/bin/b", Bytes: 10, Files: 1}}, nil,
+		},
+		"out of the root": {
+			[]File{at("/a", 10), at("/b", 11)}, []File{at("/opt/a", 10), at("/opt/b", 11)},
+			[]Move{{From: "/", To: "/opt", Bytes: 21, Files: 2}}, nil,
+		},
 		"empty files do not move": {[]File{at("/a/x", 0)}, []File{at("/b/x", 0)}, nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -68,6 +86,30 @@ func TestMoves(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Two thousand files a thousand directories deep take no time.
+func TestMovesOfDeepFiles(t *testing.T) {
+	t.Parallel()
+	walk := func(top string) iter.Seq[File] {
+		return func(yield func(File) bool) {
+			for i := range 2000 {
+				f := file(top+strings.Repeat("d/", 1000)+fmt.Sprintf("f%06d", i), Bytes(i+1), 1)
+				if !yield(f) {
+					return
+				}
+			}
+		}
+	}
+	start := time.Now()
+	m := findMoves(walk("/a/"), walk("/b/"))
+	want := []Move{{From: "/a", To: "/b", Dir: true, Bytes: 2_001_000, Files: 2000}}
+	if diff := gocmp.Diff(want, m.list()); diff != "" {
+		t.Error(diff)
+	}
+	if took := time.Since(start); took > 2*time.Second {
+		t.Errorf("it took %v", took)
 	}
 }
 

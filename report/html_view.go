@@ -506,7 +506,11 @@ func (img *Image) movesTable() htmlTable {
 		return t
 	}
 	for _, m := range img.Delta.Moves {
-		t.Rows = append(t.Rows, []htmlCell{pathCell(m.From), pathCell(m.To), sizeCell(m.Bytes), numberCell(m.Files)})
+		from := pathCell(m.From)
+		if !m.Dir && m.Files > 1 {
+			from.Sub = "some of its files"
+		}
+		t.Rows = append(t.Rows, []htmlCell{from, pathCell(m.To), sizeCell(m.Bytes), numberCell(m.Files)})
 	}
 	return t
 }

@@ -321,16 +321,21 @@ func (s *sheet) moves(moves []footprint.Move) {
 	s.table(2, []column{{right: true}, {flex: true, long: true, tight: true}, {tight: true}, {flex: true, long: true}, {right: true}}, rows)
 }
 
-// moveNames marks directories with a slash at the end.
+// moveNames marks directories with a slash at the end, and says where only some of
+// the files in one moved.
 func moveNames(m footprint.Move, q quote) (from, to string) {
-	if !m.Dir {
+	switch {
+	case !m.Dir && m.Files > 1:
+		from, to = moveNames(footprint.Move{From: m.From, To: m.To, Dir: true}, q)
+		return "from " + from, to
+	case !m.Dir:
 		return q(m.From), q(m.To)
 	}
 	return q(strings.TrimSuffix(legible(m.From), "/") + "/"), q(strings.TrimSuffix(legible(m.To), "/") + "/")
 }
 
 func movedFiles(m footprint.Move) string {
-	if !m.Dir {
+	if !m.Dir && m.Files <= 1 {
 		return ""
 	}
 	return plural(m.Files, "file")

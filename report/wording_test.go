@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/org/image-budget/budget"
 	"github.com/org/image-budget/footprint"
 	"github.com/org/image-budget/report"
 )
@@ -265,4 +266,20 @@ func TestMostly(t *testing.T) {
 	wants(t, "markdown", markdown(t, r, comment), []string{", new, mostly by [`Dockerfile:14`]"}, nil)
 	wants(t, "JSON", toJSON(t, r), []string{`"mostly": true`}, nil)
 	checkRoundTrip(t, r)
+}
+
+// Where some of the files of a directory moved, it is not said that all did.
+func TestMovedFilesOfADirectory(t *testing.T) {
+	t.Parallel()
+	base, img := oldImage(), newImage()
+	d := delta(base, img)
+	d.Moves = []footprint.Move{{From: "/usr/bin", To: "/opt/bin", Bytes: 21, Files: 2}, {From: "/srv/a", To: "/srv/b", Dir: true, Bytes: 20, Files: 3}}
+	r := wrap(judged(&report.Image{Head: img, Base: base, Delta: d, Baseline: report.Baseline{Status: "found"}}, budget.Image{}))
+	r.Kind = report.Diff
+	text := terminal(t, r, report.TerminalOptions{Width: 100})
+	for _, want := range []string{"from /usr/bin/ → /opt/bin/  2 files", "  /srv/a/ → /srv/b/  "} {
+		if !strings.Contains(strings.Join(strings.Fields(text), " "), strings.Join(strings.Fields(want), " ")) {
+			t.Errorf("it does not say %q:\n%s", want, text)
+		}
+	}
 }

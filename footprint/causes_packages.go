@@ -4,12 +4,11 @@ import (
 	"cmp"
 	"regexp"
 	"slices"
-	"strings"
 )
 
 // packageChanges are the packages that may be causes. On another base those
 // count by what is above it.
-func (c *causeFinder) packageChanges() []PackageChange {
+func (c *causeFinder) packageChanges() []changedPackage {
 	if c.old.Packages == nil || c.new.Packages == nil {
 		return nil
 	}
@@ -24,7 +23,7 @@ var digits = regexp.MustCompile(`[0-9]+(?:[.][0-9]+)*`)
 
 // renamed puts a package that has its version in its name, as libllvm15 has,
 // beside the one that it came instead of: only the difference is a cause.
-func renamed(changes []PackageChange) []PackageChange {
+func renamed(changes []changedPackage) []changedPackage {
 	type stem struct{ ecosystem, name string }
 	gone := map[stem][]int{}
 	for i, p := range changes {
@@ -41,7 +40,7 @@ func renamed(changes []PackageChange) []PackageChange {
 		}
 		was := &changes[gone[s][0]]
 		gone[s] = gone[s][1:]
-		p.Change, p.From = Changed, was.Name+" "+was.From
+		p.Change, p.From, p.gone = Changed, was.Name+" "+was.From, true
 		p.Bytes, p.Strippable = p.Bytes+was.Bytes, p.Strippable+was.Strippable
 		was.Bytes, was.Strippable = 0, 0
 	}
@@ -50,7 +49,7 @@ func renamed(changes []PackageChange) []PackageChange {
 
 // packages adds the packages that grew: those that one layer brought from one
 // ecosystem are one cause, since one line asked for them.
-func (c *causeFinder) packages(changes []PackageChange) {
+func (c *causeFinder) packages(changes []changedPackage) {
 	type group struct {
 		ecosystem string
 		layer     int
@@ -59,8 +58,8 @@ func (c *causeFinder) packages(changes []PackageChange) {
 	}
 	at := map[group]int{}
 	var found []Cause
-	var copies []PackageChange
-	add := func(i int, p PackageChange) {
+	var copies []changedPackage
+	add := func(i int, p changedPackage) {
 		cause := &found[i]
 		cause.Bytes += p.Bytes
 		cause.Strippable += max(p.Strippable, 0)
@@ -68,12 +67,13 @@ func (c *causeFinder) packages(changes []PackageChange) {
 			cause.Through = ""
 		}
 		if len(cause.Packages) < MaxCausePackages {
-			cause.Packages = append(cause.Packages, p)
+			cause.Packages = append(cause.Packages, p.PackageChange)
 		} else {
 			cause.More++
 		}
 	}
-	slices.SortStableFunc(changes, func(a, b PackageChange) int { return cmp.Compare(b.Bytes, a.Bytes) })
+	slices.SortStableFunc(changes, func(a, b changedPackage) int { return cmp.Compare(b.Bytes, a.Bytes) })
+	places, same := c.places(), c.sameLayers()
 	for _, p := range changes {
 		if p.Bytes <= 0 {
 			continue
@@ -82,8 +82,8 @@ func (c *causeFinder) packages(changes []PackageChange) {
 			p.Layer = -1
 		}
 		switch {
-		case p.Change != Changed || c.pathOf(p) == "" || p.Strippable != 0:
-		case c.unchanged(p.Layer):
+		case p.Change != Changed || places[packageName{p.Ecosystem, p.Name}] == "" || p.Strippable != 0:
+		case same[p.Layer]:
 			p.Layer = -1 // more of it stands elsewhere
 			copies = append(copies, p)
 			continue
@@ -91,7 +91,7 @@ func (c *causeFinder) packages(changes []PackageChange) {
 			copies = append(copies, p)
 			continue
 		}
-		g := group{p.Ecosystem, p.Layer, upgraded(p), p.Dev}
+		g := group{p.Ecosystem, p.Layer, p.upgraded(), p.Dev}
 		i, ok := at[g]
 		if !ok {
 			i = len(found)
@@ -125,7 +125,7 @@ func (c *causeFinder) packages(changes []PackageChange) {
 	}
 	for _, cause := range found {
 		if len(cause.Packages) == 1 && cause.More == 0 {
-			cause.Path = c.pathOf(cause.Packages[0])
+			cause.Path = places[packageName{cause.Packages[0].Ecosystem, cause.Packages[0].Name}]
 		}
 		if cause.Strippable < cause.Bytes/2 {
 			cause.Strippable = 0
@@ -139,34 +139,31 @@ func (c *causeFinder) packages(changes []PackageChange) {
 
 // upgraded tells whether a version of the package is gone, or whether it is another
 // build of the same.
-func upgraded(p PackageChange) bool {
-	if p.Change == Added {
-		return false
-	}
-	now := strings.Split(p.To, ", ")
-	for _, was := range strings.Split(p.From, ", ") {
-		if !slices.Contains(now, was) {
-			return true
-		}
-	}
-	return p.From == p.To
+func (p changedPackage) upgraded() bool {
+	return p.Change != Added && (p.gone || p.From == p.To)
 }
 
-// unchanged tells whether both images have a layer of the new one.
-func (c *causeFinder) unchanged(layer int) bool {
-	return slices.ContainsFunc(c.delta.Layers, func(l LayerChange) bool {
-		return l.New != nil && l.New.Index == layer && l.Change == Same
-	})
-}
-
-// pathOf is where the heaviest copy of a package is, "" for one of the system.
-func (c *causeFinder) pathOf(p PackageChange) string {
-	for _, is := range c.new.Packages { // heaviest first
-		if is.Ecosystem == p.Ecosystem && is.Name == p.Name {
-			return is.Path
+// sameLayers are the layers of the new image that both images have.
+func (c *causeFinder) sameLayers() map[int]bool {
+	out := map[int]bool{}
+	for _, l := range c.delta.Layers {
+		if l.New != nil && l.Change == Same {
+			out[l.New.Index] = true
 		}
 	}
-	return ""
+	return out
+}
+
+// places are where the heaviest copy of each package is, "" for one of the system.
+func (c *causeFinder) places() map[packageName]string {
+	out := make(map[packageName]string, len(c.new.Packages))
+	for _, p := range c.new.Packages { // heaviest first
+		name := packageName{p.Ecosystem, p.Name}
+		if _, ok := out[name]; !ok {
+			out[name] = p.Path
+		}
+	}
+	return out
 }
 
 // strippable is how much of the growth of a path strip would take back, 0 where

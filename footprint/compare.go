@@ -48,7 +48,9 @@ func Compare(old, new *Image) (*Delta, error) {
 	d := &Delta{Has: sharedFigures(old, new), Layers: pairLayers(old.Layers, new.Layers)}
 	d.Base = changedBase(old, new)
 	if old.Packages != nil && new.Packages != nil {
-		d.Packages = changedPackages(old.Packages, new.Packages, Package.bytes)
+		for _, p := range changedPackages(old.Packages, new.Packages, Package.bytes) {
+			d.Packages = append(d.Packages, p.PackageChange)
+		}
 	}
 	if d.Has&HasCompressed != 0 {
 		d.Compressed = new.Metrics.Compressed - old.Metrics.Compressed
@@ -238,40 +240,49 @@ func packageBytes(img *Image, withBase bool) Bytes {
 func (p Package) bytes() Bytes { return p.Bytes }
 func (p Package) own() Bytes   { return p.Own }
 
+// changedPackage is a change, and whether a version of the package is gone.
+type changedPackage struct {
+	PackageChange
+	gone bool
+}
+
 // changedPackages compares two inventories by ecosystem and name. Several
-// versions of one package, as npm installs them, are one entry that names all.
+// versions of one package, as npm installs them, are one entry that names a few.
 // size tells which of its bytes count.
-func changedPackages(old, new []Package, size func(Package) Bytes) []PackageChange {
+func changedPackages(old, new []Package, size func(Package) Bytes) []changedPackage {
 	before, after := byName(old, size), byName(new, size)
-	var out []PackageChange
+	var out []changedPackage
 	for name, was := range before {
 		is, ok := after[name]
-		switch {
-		case !ok:
-			out = append(out, PackageChange{
+		if !ok {
+			out = append(out, changedPackage{gone: true, PackageChange: PackageChange{
 				Ecosystem: name.ecosystem, Name: name.name, Change: Removed,
-				From: was.text(), Bytes: -was.bytes, Strippable: -was.strippable, Layer: -1, Through: was.heaviest().Through, Dev: was.heaviest().Dev,
-			})
-		case was.bytes != is.bytes || was.text() != is.text():
-			// Where npm has a semver in it and the app gets another one, the
-			// change is that of the app's.
-			grew := is.grown(was)
-			out = append(out, PackageChange{
-				Ecosystem: name.ecosystem, Name: name.name, Change: Changed,
-				From: was.text(), To: is.text(), Bytes: is.bytes - was.bytes, Strippable: is.strippable - was.strippable,
-				Layer: grew.Layer, Through: grew.Through, Dev: grew.Dev,
-			})
+				From: was.versions().text(nil), Bytes: -was.bytes, Strippable: -was.strippable, Layer: -1, Through: was.heaviest().Through, Dev: was.heaviest().Dev,
+			}})
+			continue
 		}
+		from, to := was.versions(), is.versions()
+		if was.bytes == is.bytes && slices.Equal(from, to) {
+			continue
+		}
+		// Where npm has a semver in it and the app gets another one, the
+		// change is that of the app's.
+		grew := is.grown(was)
+		out = append(out, changedPackage{gone: from.without(to) != nil, PackageChange: PackageChange{
+			Ecosystem: name.ecosystem, Name: name.name, Change: Changed,
+			From: from.text(to), To: to.text(from), Bytes: is.bytes - was.bytes, Strippable: is.strippable - was.strippable,
+			Layer: grew.Layer, Through: grew.Through, Dev: grew.Dev,
+		}})
 	}
 	for name, is := range after {
 		if _, ok := before[name]; !ok {
-			out = append(out, PackageChange{
+			out = append(out, changedPackage{PackageChange: PackageChange{
 				Ecosystem: name.ecosystem, Name: name.name, Change: Added,
-				To: is.text(), Bytes: is.bytes, Strippable: is.strippable, Layer: is.heaviest().Layer, Through: is.heaviest().Through, Dev: is.heaviest().Dev,
-			})
+				To: is.versions().text(nil), Bytes: is.bytes, Strippable: is.strippable, Layer: is.heaviest().Layer, Through: is.heaviest().Through, Dev: is.heaviest().Dev,
+			}})
 		}
 	}
-	slices.SortFunc(out, func(a, b PackageChange) int {
+	slices.SortFunc(out, func(a, b changedPackage) int {
 		return cmp.Or(cmp.Compare(max(b.Bytes, -b.Bytes), max(a.Bytes, -a.Bytes)),
 			cmp.Compare(a.Ecosystem, b.Ecosystem), cmp.Compare(a.Name, b.Name))
 	})
@@ -287,13 +298,41 @@ type installed struct {
 	strippable Bytes
 }
 
-func (i installed) text() string {
-	var versions []string
+// versions are some of one package, in order and each once.
+type versions []string
+
+func (i installed) versions() versions {
+	var out versions
 	for _, p := range i.of {
-		versions = append(versions, p.Version)
+		out = append(out, p.Version)
 	}
-	slices.Sort(versions)
-	return strings.Join(slices.Compact(versions), ", ")
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// without returns those that are not among others, nil if all are.
+func (v versions) without(others versions) versions {
+	var out versions
+	for _, version := range v {
+		if _, ok := slices.BinarySearch(others, version); !ok {
+			out = append(out, version)
+		}
+	}
+	return out
+}
+
+// maxVersions is how many versions of one package are named.
+const maxVersions = 3
+
+// text names a few, first of all those that the other image does not have, so that
+// two texts are the same only where the versions are.
+func (v versions) text(others versions) string {
+	if len(v) <= maxVersions {
+		return strings.Join(v, ", ")
+	}
+	own := v.without(others)
+	named := append(own, v.without(own)...)[:maxVersions]
+	return fmt.Sprintf("%s and %d more", strings.Join(named, ", "), len(v)-maxVersions)
 }
 
 func (i installed) heaviest() Package {
@@ -302,14 +341,11 @@ func (i installed) heaviest() Package {
 
 // grown is the version that grew most since before, and of equals the heaviest.
 func (i installed) grown(before installed) Package {
-	growth := func(p Package) Bytes {
-		for _, was := range before.of {
-			if was.Version == p.Version {
-				return p.Bytes - was.Bytes
-			}
-		}
-		return p.Bytes
+	had := make(map[string]Bytes, len(before.of))
+	for _, was := range before.of {
+		had[was.Version] = was.Bytes
 	}
+	growth := func(p Package) Bytes { return p.Bytes - had[p.Version] }
 	return slices.MaxFunc(i.of, func(a, b Package) int {
 		return cmp.Or(cmp.Compare(growth(a), growth(b)), cmp.Compare(a.Bytes, b.Bytes))
 	})

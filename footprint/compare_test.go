@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 )
@@ -474,8 +475,68 @@ func TestPackages(t *testing.T) {
 		{Ecosystem: "npm", Name: "a", Change: Changed, From: "1", To: "2", Bytes: 200, Layer: 0}, {Ecosystem: "npm", Name: "d", Change: Added, From: "", To: "1", Bytes: 80, Layer: 0}, {Ecosystem: "npm", Name: "c", Change: Removed, From: "1", To: "", Bytes: -70, Layer: -1},
 		{Ecosystem: "npm", Name: "b", Change: Changed, From: "1, 2", To: "2", Bytes: -50, Layer: 0}, {Ecosystem: "dpkg", Name: "a", Change: Changed, From: "1", To: "2", Bytes: 0, Layer: 0},
 	}
-	if diff := gocmp.Diff(want, changedPackages(old, new, Package.bytes)); diff != "" {
+	var got []PackageChange
+	for _, p := range changedPackages(old, new, Package.bytes) {
+		got = append(got, p.PackageChange)
+	}
+	if diff := gocmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestPackageOfManyVersions(t *testing.T) {
+	t.Parallel()
+	of := func(bytes Bytes, versions ...string) []Package {
+		var out []Package
+		for _, v := range versions {
+			out = append(out, Package{Ecosystem: "npm", Name: "a", Version: v, Bytes: bytes})
+		}
+		return out
+	}
+	for name, c := range map[string]struct {
+		old, new []Package
+		from, to string
+		gone     bool
+	}{
+		"few":              {of(1, "1", "2", "3"), of(2, "1", "2", "3"), "1, 2, 3", "1, 2, 3", false},
+		"the same":         {of(1, "1", "2", "3", "4", "5"), of(2, "1", "2", "3", "4", "5"), "1, 2, 3 and 2 more", "1, 2, 3 and 2 more", false},
+		"another":          {of(1, "1", "2", "3", "4"), of(1, "1", "2", "3", "4", "5"), "1, 2, 3 and 1 more", "5, 1, 2 and 2 more", false},
+		"one less":         {of(1, "1", "2", "3", "4"), of(1, "1", "2", "3"), "4, 1, 2 and 1 more", "1, 2, 3", true},
+		"the last instead": {of(1, "1", "2", "3", "4"), of(1, "1", "2", "3", "5"), "4, 1, 2 and 1 more", "5, 1, 2 and 1 more", true},
+		"all instead":      {of(1, "1", "2", "3", "4"), of(1, "5"), "1, 2, 3 and 1 more", "5", true},
+	} {
+		got := changedPackages(c.old, c.new, Package.bytes)
+		if len(got) != 1 || got[0].From != c.from || got[0].To != c.to || got[0].gone != c.gone {
+			t.Errorf("%s: got %+v, want %q to %q", name, got, c.from, c.to)
+		}
+	}
+}
+
+// The time that many packages take, or many versions of one, grows with their number.
+func TestManyPackagesTakeNoTime(t *testing.T) {
+	t.Parallel()
+	many := func(n int, name, version string) *Image {
+		var packages []Package
+		for i := range n {
+			label := func(pattern string) string { return strings.ReplaceAll(pattern, "#", fmt.Sprintf("%08d", i)) }
+			packages = append(packages, Package{Ecosystem: "npm", Name: label(name), Version: label(version), Bytes: 5, Own: 5, Files: 1, Layer: 1})
+		}
+		return owned([]Layer{layer("FROM", 1), layer("COPY . .", 1)}, []File{file("/x", 10, 1)}, packages...)
+	}
+	for name, c := range map[string]struct{ old, new *Image }{
+		"packages": {many(0, "", ""), many(30_000, "p#", "1")},
+		"versions": {many(15_000, "p", "1.#"), many(15_001, "p", "2.#")},
+	} {
+		start := time.Now()
+		d := compared(t, c.old, c.new)
+		if took := time.Since(start); took > 2*time.Second {
+			t.Errorf("%s: it took %v", name, took)
+		}
+		for _, p := range d.Packages {
+			if len(p.From)+len(p.To) > 100 {
+				t.Errorf("%s: %d bytes of versions", name, len(p.From)+len(p.To))
+			}
+		}
 	}
 }
 

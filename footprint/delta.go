@@ -137,8 +137,9 @@ type PackageChange struct {
 	Name      string `json:"name"`
 	// Change is Added, Removed or Changed.
 	Change Change `json:"change"`
-	// From and To are the old and the new version, several of them separated
-	// by ", "; "" on the side that has none.
+	// From and To are the old and the new version, a few of them separated by
+	// ", " and the others counted, as in "1.0, 1.1, 1.2 and 4 more"; "" on the
+	// side that has none. They are equal only where all versions are.
 	From string `json:"from,omitempty"`
 	To   string `json:"to,omitempty"`
 	// Bytes is the change of its size, new less old.

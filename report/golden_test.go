@@ -301,6 +301,7 @@ func regressions(t testing.TB, kind report.Kind) *report.Report {
 	d := delta(base, head)
 	d.Layers[2].Old, d.Layers[2].Change = &base.Layers[3], footprint.Same
 	d.Layers[3].Old, d.Layers[3].Change = &base.Layers[2], footprint.Same
+	d.Layers[3].Moved = true
 	d.Paths = []footprint.PathChange{{Path: "/srv/build", Change: footprint.Added, Dir: true, New: d.Final, Bytes: d.Final, Files: 50, Layer: 5}}
 	apt := func(name, through string, bytes footprint.Bytes) footprint.PackageChange {
 		return footprint.PackageChange{Ecosystem: "dpkg", Name: name, Change: footprint.Added, To: "1:12.2.0-14", Bytes: bytes, Layer: 3, Through: through}

@@ -221,7 +221,9 @@ type baseNameJSON struct {
 
 // layerChangeJSON points into baseline.image.layers and into layers.
 type layerChangeJSON struct {
-	Change     footprint.Change `json:"change"`
+	Change footprint.Change `json:"change"`
+	// Moved is set on the same layer at another place among the others.
+	Moved      bool             `json:"moved,omitempty"`
 	Old        *int             `json:"old"`
 	New        *int             `json:"new"`
 	Compressed *footprint.Bytes `json:"compressed"`
@@ -425,7 +427,7 @@ func newDeltaJSON(d *footprint.Delta) *deltaJSON {
 		}
 	}
 	for _, c := range d.Layers {
-		change := layerChangeJSON{Change: c.Change}
+		change := layerChangeJSON{Change: c.Change, Moved: c.Moved}
 		if c.Old != nil {
 			change.Old = &c.Old.Index
 		}

@@ -526,12 +526,11 @@ func (m *markdown) changedLayers(img *Image) (p part, changed, removed int) {
 			changed++
 		}
 	}
-	moved := movedLayers(img.Delta)
 	for _, c := range ownChanges(img.Delta) {
 		if c.Change == footprint.Removed {
 			removed++
 		}
-		if c.Change == footprint.Same && !moved[c.New] {
+		if c.Change == footprint.Same && !c.Moved {
 			same = append(same, c)
 			continue
 		}
@@ -547,7 +546,7 @@ func (m *markdown) changedLayers(img *Image) (p part, changed, removed int) {
 			index, what = strconv.Itoa(c.New.Index), m.from(c.New, inCell)
 		}
 		switch {
-		case c.Old != nil && moved[c.New]:
+		case c.Moved:
 			what += fmt.Sprintf(", moved from %d", c.Old.Index)
 		case c.Change != footprint.Changed:
 			what += ", " + string(c.Change)

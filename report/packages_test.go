@@ -195,7 +195,15 @@ func TestMovedLayers(t *testing.T) {
 	for i, old := range map[int]int{3: 5, 4: 3, 5: 4} {
 		d.Layers[i].Old, d.Layers[i].Change = &base[old], footprint.Same
 	}
-	for format, text := range both(t, r) {
+	d.Layers[3].Moved = true
+	again, err := report.ReadJSON(strings.NewReader(toJSON(t, r)), 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !again.Images[0].Delta.Layers[3].Moved || again.Images[0].Delta.Layers[4].Moved {
+		t.Error("which layer moved is not read back")
+	}
+	for format, text := range both(t, again) {
 		wants(t, format, text, []string{", moved from 5"}, []string{"moved from 3", "moved from 4"})
 	}
 }

@@ -193,7 +193,7 @@ func (j *imageJSON) check(layers int) error {
 		}
 	}
 	for _, p := range j.Packages {
-		sizes, indexes = append(sizes, p.Bytes, p.Own, p.Bytes-p.Own, footprint.Bytes(p.Files)), append(indexes, p.Layer)
+		sizes, indexes = append(sizes, p.Bytes, p.Own, p.Bytes-p.Own, p.Strippable, footprint.Bytes(p.Files)), append(indexes, p.Layer)
 	}
 	if r := j.Rest; r != nil {
 		sizes = append(sizes, r.Base, r.Application, r.Unowned)
@@ -496,7 +496,7 @@ func (j *deltaJSON) delta(img *Image) (*footprint.Delta, error) {
 }
 
 func (j *layerChangeJSON) change(img *Image) (footprint.LayerChange, error) {
-	out := footprint.LayerChange{Change: j.Change}
+	out := footprint.LayerChange{Change: j.Change, Moved: j.Moved}
 	pick := func(layers []footprint.Layer, index *int) (*footprint.Layer, error) {
 		if index == nil {
 			return nil, nil
@@ -514,6 +514,9 @@ func (j *layerChangeJSON) change(img *Image) (footprint.LayerChange, error) {
 	out.New, err2 = pick(img.Head.Layers, j.New)
 	if out.Old == nil && out.New == nil && err == nil && err2 == nil {
 		err = errors.New("a changed layer that is in neither image")
+	}
+	if out.Moved && (out.Old == nil || out.New == nil) {
+		err = errors.New("a layer that moved and is in one image only")
 	}
 	return out, errors.Join(err, err2)
 }
@@ -566,7 +569,7 @@ var label = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 _/.+-]{0,60}$`)
 // checkPackageChange is about a package that did change: what is the same is in no
 // list.
 func checkPackageChange(p footprint.PackageChange, layers int) error {
-	return errors.Join(plausible(max(p.Bytes, -p.Bytes)), inRange(layers, p.Layer), words(p.Change, footprint.Added, footprint.Removed, footprint.Changed))
+	return errors.Join(plausible(max(p.Bytes, -p.Bytes), max(p.Strippable, -p.Strippable)), inRange(layers, p.Layer), words(p.Change, footprint.Added, footprint.Removed, footprint.Changed))
 }
 
 func checkCause(c footprint.Cause, layers int) error {
@@ -586,5 +589,5 @@ func checkCause(c footprint.Cause, layers int) error {
 	if c.Label != "" && !label.MatchString(c.Label) {
 		return fmt.Errorf("an unknown label %q", clipped(c.Label))
 	}
-	return errors.Join(words(c.Metric, footprint.AllMetrics()...), checkChange(c.Change))
+	return errors.Join(words(c.Metric, footprint.AllMetrics()...), checkChange(c.Change), plausible(c.Strippable))
 }

@@ -115,16 +115,15 @@ func (s *sheet) changedLayers(d *footprint.Delta) {
 		rows = append(rows, []cell{{changeSign(footprint.Changed), plain}, {base.index, faint}, {base.change, changeTint(int64(base.bytes))}, {"base image " + baseNames(d.Base, plainName), plain}})
 	}
 	changes := ownChanges(d)
-	moved := movedLayers(d)
 	var listed []footprint.Layer
 	for _, c := range changes {
-		if c.Change != footprint.Same || moved[c.New] {
+		if c.Change != footprint.Same || c.Moved {
 			listed = append(listed, *either(c))
 		}
 	}
 	file, words := originFile(listed)
 	for _, c := range changes {
-		if c.Change == footprint.Same && !moved[c.New] {
+		if c.Change == footprint.Same && !c.Moved {
 			same++
 			continue
 		}
@@ -135,49 +134,13 @@ func (s *sheet) changedLayers(d *footprint.Delta) {
 		}
 		l := either(c)
 		by := layerBy(l, file)
-		if c.Old != nil && moved[c.New] {
+		if c.Moved {
 			by += fmt.Sprintf(", moved from %d", c.Old.Index)
 		}
 		rows = append(rows, []cell{{changeSign(c.Change), plain}, {strconv.Itoa(l.Index), faint}, {change, t}, {by, plain}})
 	}
 	s.heading(fmt.Sprintf("layers (%s): %s, %d unchanged", unit, plural(len(rows), "change"), same) + words)
 	s.table(2, []column{{}, {right: true}, {right: true}, {flex: true, led: true}}, rows)
-}
-
-// movedLayers are the new layers that do not stand in the order of the old image: as
-// few as can be taken away so that the others do.
-func movedLayers(d *footprint.Delta) map[*footprint.Layer]bool {
-	var pairs []footprint.LayerChange
-	for _, c := range d.Layers {
-		if c.Old != nil && c.New != nil {
-			pairs = append(pairs, c)
-		}
-	}
-	// length is that of the longest run in order that ends with a pair, and before the
-	// one ahead of it.
-	length, before, last := make([]int, len(pairs)), make([]int, len(pairs)), -1
-	for i := range pairs {
-		length[i], before[i] = 1, -1
-		for j := range i {
-			if pairs[j].Old.Index < pairs[i].Old.Index && length[j] >= length[i] {
-				length[i], before[i] = length[j]+1, j
-			}
-		}
-		if last < 0 || length[i] > length[last] {
-			last = i
-		}
-	}
-	stay := map[*footprint.Layer]bool{}
-	for i := last; i >= 0; i = before[i] {
-		stay[pairs[i].New] = true
-	}
-	moved := map[*footprint.Layer]bool{}
-	for _, c := range pairs {
-		if !stay[c.New] {
-			moved[c.New] = true
-		}
-	}
-	return moved
 }
 
 // layerUnit chooses which bytes a comparison of layers shows.

@@ -301,6 +301,11 @@ func (p *project) check(t *testing.T, name string, r regression, args []string) 
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(wantedCause{})); diff != "" {
 		t.Errorf("%s: the first cause (-want +got):\n%s\n%s", name, diff, found)
 	}
+	for _, row := range rows[:min(len(rows), 3)] {
+		if strings.Contains(row[0], "rest of `/`") {
+			t.Errorf("%s: no place at all is among the first three causes: %s", name, row[0])
+		}
+	}
 	if line != p.line {
 		t.Errorf("%s: the first cause is of line %d, want %d\n%s", name, line, p.line, found)
 	}

@@ -71,16 +71,39 @@ func heavierLayers(d *Delta) []Cause {
 	return heaviestCauses(c.found, func(Cause) bool { return false })
 }
 
-// heaviestCauses sorts and cuts the list. Another base image is always told, and
-// what a package manager writes down as it works comes last: it is not why.
+// heaviestCauses sorts and cuts the list. Another base image is always told. What
+// grew in no place in particular comes after what did in one, or not at all if it is
+// little, and what a package manager writes down as it works comes last: it is not why.
 func heaviestCauses(out []Cause, records func(Cause) bool) []Cause {
+	var sum Bytes
+	for _, c := range out {
+		sum += c.Bytes
+	}
+	if len(out) > 1 {
+		out = slices.DeleteFunc(out, func(c Cause) bool { return nowhere(c) && c.Bytes < sum/20 })
+	}
+	rank := func(c Cause) int {
+		switch {
+		case records(c):
+			return 2
+		case nowhere(c):
+			return 1
+		}
+		return 0
+	}
 	slices.SortStableFunc(out, func(a, b Cause) int {
-		return cmp.Or(boolInt(records(a))-boolInt(records(b)), cmp.Compare(b.Bytes, a.Bytes), comparePaths(a.Path, b.Path), cmp.Compare(a.Fate, b.Fate), cmp.Compare(a.Layer, b.Layer))
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(b.Bytes, a.Bytes), comparePaths(a.Path, b.Path), cmp.Compare(a.Fate, b.Fate), cmp.Compare(a.Layer, b.Layer))
 	})
 	if base := slices.IndexFunc(out, func(c Cause) bool { return c.Base }); base >= maxCauses {
 		out[maxCauses-1] = out[base]
 	}
 	return out[:min(len(out), maxCauses)]
+}
+
+// nowhere tells whether a cause is the rest of the root: what grew in many places, or
+// where the baseline does not list the directory.
+func nowhere(c Cause) bool {
+	return c.Path == "/" && c.Fate == ""
 }
 
 // records tells whether a cause is what package managers write down: the path is

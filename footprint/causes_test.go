@@ -274,3 +274,32 @@ func TestDeletedIsGrowthOfWhatCameAlone(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// What grew in no place in particular comes after what did in one, and little of it
+// not at all.
+func TestRestOfTheRootIsNoFirstCause(t *testing.T) {
+	t.Parallel()
+	layers := []Layer{layer("FROM", 1), layer("COPY . .", 1)}
+	image := func(app, other Bytes) *Image {
+		var files []File
+		for i := range 300 {
+			files = append(files, file(fmt.Sprintf("/d%03d/x", i), other, 1))
+		}
+		img := built(layers, append(files, file("/app/x", app, 1)))
+		img.Dirs, img.DirFloor = RollUp(img.Files, 3)
+		return img
+	}
+	old := stored(t, image(100_000, 10))
+	for name, c := range map[string]struct {
+		new  *Image
+		want []string
+	}{
+		"much":   {image(101_000, 20), []string{"+1000 /app -1", "+3000 / -1"}},
+		"little": {image(200_000, 20), []string{"+100000 /app -1"}},
+		"alone":  {image(100_000, 20), []string{"+3000 / -1"}},
+	} {
+		if got := packageCausesText(compared(t, old, stored(t, c.new)).Causes); !slices.Equal(got, c.want) {
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
+		}
+	}
+}

@@ -447,6 +447,7 @@ func TestParts(t *testing.T) {
 		o := Metrics{Unpacked: final - base, Final: final - base, Layers: 1, Files: 1, Compressed: 1, Has: img.Metrics.Has}
 		img.Base, img.Own = &Base{Metrics: m}, &o
 		img.Packages = []Package{{Ecosystem: "dpkg", Name: "libc6", Version: "1", Bytes: baseOwn, Layer: 0}, {Ecosystem: "npm", Name: "express", Version: "4", Bytes: own, Own: own, Layer: 1}}
+		img.Rest = &Rest{Unowned: final - baseOwn - own}
 		return img
 	}
 	old, new := image(1000, 50, 700, 100, 500), image(1600, 20, 900, 250, 600)
@@ -461,7 +462,7 @@ func TestParts(t *testing.T) {
 	}
 	// An inventory that nobody made is none that shrank.
 	old, new = image(1000, 0, 700, 100, 0), image(1000, 0, 700, 200, 0)
-	old.Packages = nil
+	old.Packages, old.Rest = nil, nil
 	if d := compared(t, old, new); d.Parts != (Parts{}) || len(d.Packages) != 0 {
 		t.Errorf("without an inventory: got %+v, %v", d.Parts, d.Packages)
 	}

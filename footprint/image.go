@@ -12,6 +12,7 @@
 package footprint
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 )
@@ -300,7 +301,10 @@ func (img *Image) verifyDetail() error {
 	for _, d := range img.Dead {
 		dead += d.Bytes
 	}
-	if img.Packages != nil && img.Rest != nil {
+	if img.Packages != nil || img.Rest != nil {
+		if img.Packages == nil || img.Rest == nil {
+			return errors.New("internal error: packages and the rest of the files are known only together")
+		}
 		for _, p := range img.Packages {
 			owned += p.Bytes
 		}

@@ -120,9 +120,47 @@ type snapshotSurf struct {
 	Compilers       []text `json:"compilers"`
 }
 
-// maxStoredPackages bounds the inventory of a snapshot; a larger one is left
-// out as a whole, as if nobody had looked.
-const maxStoredPackages = 20_000
+// These bound the inventory of a snapshot; a larger one is left out as a whole,
+// as if nobody had looked.
+const (
+	maxStoredPackages = 20_000
+	maxInventory      = 8 << 20
+)
+
+// StoresPackages tells whether a snapshot of the image holds its packages, if they
+// are known: not more than 20,000, in no more than 8 MiB.
+func StoresPackages(img *Image) bool {
+	return img.Packages == nil || storedPackages(img) != nil
+}
+
+// storedPackages is the inventory as it is stored, nil where it is not.
+func storedPackages(img *Image) []snapshotPkg {
+	if img.Packages == nil || len(img.Packages) > maxStoredPackages {
+		return nil
+	}
+	out := []snapshotPkg{}
+	size := 0
+	for _, p := range img.Packages {
+		stored := snapshotPkg{
+			text(p.Ecosystem), text(p.Name), text(p.Version), p.Bytes, p.Own, p.Files, p.Strippable, p.Layer, text(p.Path), text(p.Through), p.Dev,
+		}
+		for _, t := range []text{stored.Ecosystem, stored.Name, stored.Version, stored.Path, stored.Through} {
+			if size += len(t); size > maxInventory {
+				return nil
+			}
+			quoted, _ := t.MarshalJSON() // never fails
+			size += len(quoted) - len(t)
+		}
+		if size += packageLine; size > maxInventory {
+			return nil
+		}
+		out = append(out, stored)
+	}
+	return out
+}
+
+// packageLine is more than all of the line of a package but its texts.
+const packageLine = 256
 
 type snapshotDir struct {
 	Path  text  `json:"path"`
@@ -209,13 +247,8 @@ func storedForm(img *Image, meta Meta) *snapshot {
 	for _, l := range img.Layers {
 		s.Layers = append(s.Layers, storedLayer(l))
 	}
-	if img.Packages != nil && len(img.Packages) <= maxStoredPackages {
-		s.Packages, s.Rest = []snapshotPkg{}, img.Rest
-		for _, p := range img.Packages {
-			s.Packages = append(s.Packages, snapshotPkg{
-				text(p.Ecosystem), text(p.Name), text(p.Version), p.Bytes, p.Own, p.Files, p.Strippable, p.Layer, text(p.Path), text(p.Through), p.Dev,
-			})
-		}
+	if s.Packages = storedPackages(img); s.Packages != nil {
+		s.Rest = img.Rest
 	}
 	for _, c := range img.Contents {
 		s.Contents = append(s.Contents, snapshotKind{c.Kind, c.Bytes, c.Own, c.Files, text(c.Heaviest)})
@@ -458,16 +491,24 @@ func (s *snapshot) details(img *Image, check *checker) {
 // inventory reads the packages and what goes with them.
 func (s *snapshot) inventory(img *Image, check *checker, layer func(what string, i int)) {
 	var sum Bytes
-	if s.Packages != nil {
+	switch {
+	case s.Rest != nil && s.Packages != nil:
 		img.Packages = []Package{}
+	case s.Rest == nil && len(s.Packages) == 0:
+		// An empty list without the rest is of a time when nobody looked.
+	default:
+		check.fail("packages and the rest of the files come together")
+	}
+	if s.Rest != nil && img.Metrics.Has&HasFiles == 0 {
+		check.fail("packages of an image whose files are not known")
 	}
 	for _, p := range s.Packages {
 		layer("packages", p.Layer)
 		sum += check.size("packages", p.Bytes)
 		check.size("packages", sum)
 		check.count("packages", p.Files)
-		if check.size("packages", p.Own) > p.Bytes || check.size("packages", p.Strip) > maxSize {
-			check.fail("a package has %d bytes, %d of them above the base", p.Bytes, p.Own)
+		if check.size("packages", p.Own) > p.Bytes || check.size("packages", p.Strip) > p.Bytes {
+			check.fail("a package has %d bytes, %d of them above the base and %d strippable", p.Bytes, p.Own, p.Strip)
 		}
 		img.Packages = append(img.Packages, Package{
 			Ecosystem: string(p.Ecosystem), Name: string(p.Name), Version: string(p.Version), Bytes: p.Bytes, Own: p.Own, Files: p.Files,

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -46,6 +47,7 @@ func full() *Image {
 	img.Packages = []Package{
 		{Ecosystem: "npm", Name: "express", Version: "4.19.2", Bytes: 39_000, Layer: 1}, {Ecosystem: "dpkg", Name: "l\x00", Version: "1:2~\u202e", Bytes: 1},
 	}
+	img.Rest = &Rest{Base: 1000, Unowned: 1007}
 	img.Paths = []PathSize{{Pattern: "/app/**", Bytes: 40_008, Files: 3, Examples: []string{"/app/a.js", "/app/caf\xe9/\u202egpj"}}}
 	return img
 }
@@ -148,6 +150,9 @@ func TestSnapshotRefuses(t *testing.T) {
 		"dead in no layer":   {swap(`"in": 1`, `"in": 3`), "layer 3 of 3"},
 		"dead by no layer":   {swap(`"by": 2`, `"by": -1`), "layer -1 of 3"},
 		"package in none":    {swap(`"layer": 1`, `"layer": 7`), "layer 7 of 3"},
+		"packages alone":     {swap(`"rest": {"base": 1000, "application": 0, "unowned": 1007}`, `"rest": null`), "come together"},
+		"packages edited":    {swap(`"bytes": 39000`, `"bytes": 39001`), "does not add up"},
+		"strippable":         {swap(`"bytes": 39000, "own": 0, "files": 0,`, `"bytes": 39000, "own": 0, "files": 0, "strippable": 39001,`), "39001 strippable"},
 		"unknown fate":       {swap(`"fate": "deleted"`, `"fate": "lost"`), "lost"},
 		"dirs out of order":  {swap(`"path": "/etc"`, `"path": "/a"`), "not in order"},
 		"dirs twice":         {swap(`"path": "/etc"`, `"path": "/app"`), "not in order"},
@@ -170,6 +175,58 @@ func TestSnapshotRefuses(t *testing.T) {
 				t.Errorf("the user's file is called an internal error: %v", err)
 			}
 		})
+	}
+}
+
+// An empty inventory without the rest is of a time when nobody looked for packages.
+func TestSnapshotsOfBeforePackages(t *testing.T) {
+	t.Parallel()
+	img := full()
+	img.Packages, img.Rest = []Package{}, &Rest{Base: 1000, Unowned: 40_008}
+	text := encoded(t, img, Meta{})
+	if back := stored(t, img); back.Packages == nil || back.Rest == nil {
+		t.Error("an image without packages is one whose packages are not known")
+	}
+	const rest = `"rest": {"base": 1000, "application": 0, "unowned": 40008}`
+	if !strings.Contains(text, rest) {
+		t.Fatal(text)
+	}
+	old, _, err := DecodeSnapshot(strings.NewReader(strings.Replace(text, rest, `"rest": null`, 1)))
+	if err != nil || old.Packages != nil || old.Rest != nil {
+		t.Fatalf("got %v and %v, %v", old.Packages, old.Rest, err)
+	}
+	if d := compared(t, old, full()); len(d.Packages) != 0 || d.Parts.Packages != 0 {
+		t.Errorf("packages came from nowhere: %+v %+v", d.Parts, d.Packages)
+	}
+	none := strings.Replace(text, `"packages": []`, `"packages": null`, 1)
+	if _, _, err := DecodeSnapshot(strings.NewReader(none)); err == nil || !strings.Contains(err.Error(), "come together") {
+		t.Errorf("a rest without packages: got %v", err)
+	}
+}
+
+// An inventory is stored as a whole or not at all, and whatever its names are, the
+// image can be stored.
+func TestSnapshotsOfManyPackages(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		packages int
+		name     string
+		kept     bool
+	}{
+		"many":      {20_000, "a", true},
+		"too many":  {20_001, "a", false},
+		"long":      {8_000, strings.Repeat("x", 700), true},
+		"too long":  {19_000, strings.Repeat("x", 900), false},
+		"unprinted": {19_000, strings.Repeat("\u202e", 300), false},
+	} {
+		var packages []Package
+		for i := range c.packages {
+			packages = append(packages, Package{Ecosystem: "npm", Name: c.name, Version: strconv.Itoa(i), Bytes: 5, Own: 5, Files: 1, Layer: 1})
+		}
+		img := owned([]Layer{layer("FROM", 1), layer("COPY . .", 1)}, nil, packages...)
+		if back := stored(t, img); len(back.Packages) > 0 != c.kept || (back.Rest != nil) != c.kept || StoresPackages(img) != c.kept {
+			t.Errorf("%s: %d packages, StoresPackages says %v", name, len(back.Packages), StoresPackages(img))
+		}
 	}
 }
 

@@ -376,9 +376,11 @@ func (o *ownership) weigh() {
 		}
 		c := &o.claimed[index]
 		c.files++
-		o.count(index, in, footprint.Bytes(in.size)-o.inside[nd.inode])
+		bytes := footprint.Bytes(in.size) - o.inside[nd.inode]
+		o.count(index, in, bytes)
+		// Some of it may be of the libraries that are counted apart.
 		s := o.strips[nd.inode]
-		c.strip += s.debug + s.symbols
+		c.strip += min(s.debug+s.symbols, bytes)
 	}
 }
 

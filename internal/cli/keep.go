@@ -64,6 +64,9 @@ func (c *Command) saveMeasured(ctx context.Context, m *measurer, set *budgetSet,
 // entry is a measured image as a baseline, with what is known of its layers.
 func (m *measurer) entry(store baseline.Store, img *footprint.Image, meta footprint.Meta) baseline.Entry {
 	meta.Tool = Tool()
+	if !footprint.StoresPackages(img) {
+		m.command.log.Warn().Msgf("the baseline of %s is stored without its %s, which are too many: later runs cannot say which of them changed", img.Name, plural(len(img.Packages), "package"))
+	}
 	return baseline.Entry{
 		Key:   baseline.Key{Image: img.Name, Platform: img.Platform, Commit: meta.Commit},
 		Image: img, Meta: meta, Layers: m.layersOf(store, img),

@@ -484,3 +484,25 @@ func TestRandomOwners(t *testing.T) {
 		}
 	}
 }
+
+// Strip may take more of a program than what is left of it beside its libraries, but
+// not more of a package than it has.
+func TestStrippableIsNoMoreThanThePackage(t *testing.T) {
+	t.Parallel()
+	x := newIndex()
+	x.add(entry{kind: addRegular, path: []byte("app"), size: 1000, hash: 1})
+	program := pkgdb.Package{Ecosystem: "golang", Root: "/app", Name: "example.com/app", Installed: true, Main: true}
+	library := pkgdb.Package{Ecosystem: "golang", Root: "/app", Name: "example.com/lib", Installed: true, Inside: 900}
+	x.tell(pkgdb.Facts{Packages: []pkgdb.Package{program, library}, Debug: 300, Symbols: 200})
+	img := &footprint.Image{Layers: []footprint.Layer{{Unpacked: x.unpacked, Files: x.files, Has: footprint.HasFiles}}}
+	opt := Options{Files: true, Limits: Limits{}.withDefaults()}
+	must(t, merge(context.Background(), img, []*Index{x}, opt))
+	got := map[string][2]footprint.Bytes{}
+	for _, p := range img.Packages {
+		got[p.Name] = [2]footprint.Bytes{p.Bytes, p.Strippable}
+	}
+	want := map[string][2]footprint.Bytes{"example.com/app": {100, 100}, "example.com/lib": {900, 0}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}

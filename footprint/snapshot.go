@@ -145,11 +145,8 @@ func storedPackages(img *Image) []snapshotPkg {
 			text(p.Ecosystem), text(p.Name), text(p.Version), p.Bytes, p.Own, p.Files, p.Strippable, p.Layer, text(p.Path), text(p.Through), p.Dev,
 		}
 		for _, t := range []text{stored.Ecosystem, stored.Name, stored.Version, stored.Path, stored.Through} {
-			if size += len(t); size > maxInventory {
-				return nil
-			}
-			quoted, _ := t.MarshalJSON() // never fails
-			size += len(quoted) - len(t)
+			quoted, _ := t.MarshalJSON() // never fails for a string
+			size += len(quoted)
 		}
 		if size += packageLine; size > maxInventory {
 			return nil

@@ -47,6 +47,10 @@ func renamed(changes []changedPackage) []changedPackage {
 	return changes
 }
 
+// linked tells whether the packages of an ecosystem are parts of a program, whose
+// tables tell how much of it they are but for what is nobody's.
+func linked(ecosystem string) bool { return ecosystem == Golang || ecosystem == Cargo }
+
 // packages adds the packages that grew: those that one layer brought from one
 // ecosystem are one cause, since one line asked for them.
 func (c *causeFinder) packages(changes []changedPackage) {
@@ -82,6 +86,9 @@ func (c *causeFinder) packages(changes []changedPackage) {
 			p.Layer = -1
 		}
 		switch {
+		case linked(p.Ecosystem) && p.Change == Changed && p.From == p.To:
+			copies = append(copies, p)
+			continue
 		case p.Change != Changed || places[packageName{p.Ecosystem, p.Name}] == "" || p.Strippable != 0:
 		case same[p.Layer]:
 			p.Layer = -1 // more of it stands elsewhere
@@ -103,12 +110,23 @@ func (c *causeFinder) packages(changes []changedPackage) {
 		}
 		add(i, p)
 	}
-	// Another copy of what was there came along with what is new.
+	// Another copy of what was there came along with what is new, and a program
+	// grew by what no table tells of the libraries that are new in it.
+	known := len(found)
 	for _, p := range copies {
 		best := -1
-		for i := range found {
+		for i := range found[:known] {
 			o := &found[i]
-			if o.Change == Added && (o.Layer == p.Layer || p.Layer < 0) && o.Packages[0].Ecosystem == p.Ecosystem && (best < 0 || o.Bytes > found[best].Bytes) {
+			if (o.Change == Added || linked(p.Ecosystem)) && (o.Layer == p.Layer || p.Layer < 0) && o.Packages[0].Ecosystem == p.Ecosystem && (best < 0 || o.Bytes > found[best].Bytes) {
+				best = i
+			}
+		}
+		if best >= 0 && linked(p.Ecosystem) {
+			found[best].Bytes += p.Bytes
+			continue
+		}
+		for i := known; i < len(found) && best < 0; i++ {
+			if o := &found[i]; o.Layer == p.Layer && o.Packages[0].Ecosystem == p.Ecosystem && o.Dev == p.Dev {
 				best = i
 			}
 		}

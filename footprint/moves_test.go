@@ -170,6 +170,9 @@ func TestCausesArePackages(t *testing.T) {
 	npm := func(name, version string, bytes Bytes, dev bool) Package {
 		return Package{Ecosystem: "npm", Name: name, Version: version, Bytes: bytes, Own: bytes, Layer: 2, Dev: dev}
 	}
+	goModule := func(name, version string, bytes Bytes) Package {
+		return Package{Ecosystem: Golang, Name: name, Version: version, Bytes: bytes, Own: bytes, Layer: 3, Path: "/srv/app"}
+	}
 	layers := []Layer{layer("FROM", 1), layer("RUN apt-get", 1), layer("RUN npm ci", 1), layer("COPY", 1)}
 	for name, c := range map[string]struct {
 		old, new *Image
@@ -198,6 +201,15 @@ func TestCausesArePackages(t *testing.T) {
 			owned([]Layer{layers[0], layers[1], layer("RUN npm install", 1), layers[3]}, nil, Package{Ecosystem: "npm", Name: "semver", Version: "7", Path: "/npm/semver", Bytes: 900, Own: 900, Layer: 1, Through: "npm"},
 				Package{Ecosystem: "npm", Name: "semver", Version: "6", Path: "/app/semver", Bytes: 300, Own: 300, Layer: 2, Through: "nodemon", Dev: true}, npm("nodemon", "3", 500, true)),
 			[]string{"+800  npm:nodemon >3 dev npm:semver 7>6, 7 through nodemon dev 2"},
+		},
+		"a program grows by what is new in it": {
+			owned(layers, nil, goModule("example.com/app", "", 500)),
+			owned(layers, nil, goModule("example.com/app", "", 700), goModule("golang.org/x/text", "v1", 100)),
+			[]string{"+300 /srv/app golang:golang.org/x/text >v1 3"},
+		},
+		"a program grows by itself": {
+			owned(layers, nil, goModule("example.com/app", "", 500), goModule("stdlib", "1.26", 10)), owned(layers, nil, goModule("example.com/app", "", 700), goModule("stdlib", "1.26", 30)),
+			[]string{"+220  golang:example.com/app > golang:stdlib 1.26>1.26 3"},
 		},
 		"one that shrank explains nothing": {
 			owned(layers, nil, apt("a", "1", 500, "")), owned(layers, nil, apt("a", "2", 100, ""), apt("b", "1", 70, "")),

@@ -204,7 +204,10 @@ func (c *causeFinder) find(n *node, depth int) {
 		// A directory is one line unless a few things in it are nearly all, and
 		// one that an instruction brought is the thing itself unless one of
 		// them is all but all: a second JDK is no lib and jmods.
-		if swapped || sum < n.growth()-n.growth()/5 || len(heavy) > 0 && brought(n) && heavy[0].growth() < n.growth()-n.growth()/16 {
+		switch {
+		case swapped:
+			heavy = c.apart(n, heavy)
+		case sum < n.growth()-n.growth()/5 || len(heavy) > 0 && brought(n) && heavy[0].growth() < n.growth()-n.growth()/16:
 			heavy = nil
 		}
 	}
@@ -214,6 +217,15 @@ func (c *causeFinder) find(n *node, depth int) {
 	for _, k := range heavy {
 		c.find(k, depth+1)
 	}
+}
+
+// apart are the new directories among others that shrank: no directory went that
+// one of them may have come instead of.
+func (c *causeFinder) apart(n *node, heavy []*node) []*node {
+	if c.coarse || slices.ContainsFunc(n.kids, func(k *node) bool { return k.dir && !k.inNew }) {
+		return nil
+	}
+	return slices.DeleteFunc(heavy, func(k *node) bool { return !k.dir || k.inOld })
 }
 
 // brought tells whether a directory is new, and of one layer.

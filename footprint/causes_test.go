@@ -303,3 +303,20 @@ func TestRestOfTheRootIsNoFirstCause(t *testing.T) {
 		}
 	}
 }
+
+// A new directory is a cause with all of its bytes, though its neighbour lost as
+// many, unless it may have come instead of one that is gone.
+func TestCausesBesideWhatShrank(t *testing.T) {
+	t.Parallel()
+	layers := []Layer{layer("FROM", 1), layer("COPY go", 1)}
+	old := built(layers[:1], []File{file("/usr/local/bin/node", 9000, 0), file("/usr/local/bin/x", 5, 0)})
+	new := built(layers, []File{file("/usr/local/bin/x", 5, 0), file("/usr/local/go/a", 8000, 1), file("/usr/local/go/b", 7000, 1)})
+	if got, want := causesText(compared(t, old, new).Causes), []string{"15000 /usr/local/go added 1"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	old = built(layers[:1], []File{file("/usr/local/go1.21/a", 8000, 0), file("/usr/local/go1.21/b", 6000, 0)})
+	new = built(layers, []File{file("/usr/local/go1.22/a", 8001, 1), file("/usr/local/go1.22/b", 7001, 1)})
+	if got, want := causesText(compared(t, old, new).Causes), []string{"1002 /usr/local changed 1"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

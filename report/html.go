@@ -1,23 +1,18 @@
 package report
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"html/template"
 	"io"
 	"slices"
 	"strings"
 
 	"github.com/org/image-budget/footprint"
 )
-
-//go:embed html/page.html
-var htmlPage string
 
 //go:embed html/style.css
 var htmlStyle string
@@ -34,13 +29,8 @@ const maxHTMLImages = 100
 // tables can be read without a script; the map of the filesystem is drawn by one.
 // It returns an error of w.
 func HTML(w io.Writer, r *Report) error {
-	page, err := template.New("page").Parse(htmlPage)
-	if err != nil {
-		return fmt.Errorf("internal error: %w", err)
-	}
 	view := htmlReport{
 		Title: "Image size report", Tool: plainName(r.Tool),
-		Style: template.CSS(htmlStyle), Script: template.JS(htmlScript),
 		StyleHash: integrity(htmlStyle), ScriptHash: integrity(htmlScript),
 		Run: runWords(r.Run), Read: readWords(r),
 	}
@@ -76,15 +66,13 @@ func HTML(w io.Writer, r *Report) error {
 			}
 			// encoding/json spells <, > and &, and so nothing ends the element;
 			// printable spells what would hide or move others.
-			view.Data = append(view.Data, htmlDataBlock{i, template.JS(printable(encoded))})
+			view.Data = append(view.Data, htmlDataBlock{i, string(printable(encoded))})
 		}
 		view.Images = append(view.Images, shown)
 	}
-	var buf bytes.Buffer
-	if err := page.Execute(&buf, view); err != nil {
-		return fmt.Errorf("writing the page: %w", err)
-	}
-	_, err = w.Write(buf.Bytes())
+	var m markup
+	m.page(&view)
+	_, err := w.Write(m.b)
 	return err
 }
 
@@ -97,8 +85,6 @@ func integrity(s string) string {
 // htmlReport is what the page is made of.
 type htmlReport struct {
 	Title, Tool, Run, Read, Summary string
-	Style                           template.CSS
-	Script                          template.JS
 	StyleHash, ScriptHash           string
 	Notes, Unmeasured               []string
 	Overview                        htmlTable
@@ -108,7 +94,7 @@ type htmlReport struct {
 
 type htmlDataBlock struct {
 	Index int
-	JSON  template.JS
+	JSON  string
 }
 
 // runWords says where a report comes from.

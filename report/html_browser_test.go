@@ -340,7 +340,7 @@ func TestHTMLInABrowser(t *testing.T) {
 	if got := first(); got != heaviest || heaviest == "" {
 		t.Errorf("sorted by size, %q comes first and not %q", got, heaviest)
 	}
-	b.eval(`(() => { const f = document.querySelector("#packages-0").parentElement.parentElement.querySelector(".filter"); f.value = "python"; f.dispatchEvent(new Event("change")); })()`)
+	b.eval(`(() => { const f = document.querySelector("#packages-0").parentElement.parentElement.querySelector(".filter"); f.value = "pip"; f.dispatchEvent(new Event("change")); })()`)
 	b.is("one package of Python", `document.querySelectorAll("#packages-0 tbody tr").length === 1`)
 
 	// The other theme.

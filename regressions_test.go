@@ -108,7 +108,7 @@ func regressions() []regression {
 		{
 			folder: "debug-symbols", context: goContext, by: "COPY --from=build /out/server",
 			cause: wantedCause{ecosystem: "golang", through: "example.com/server", path: "/usr/local/bin/server", strippable: true, most: 95},
-			says:  []string{"Go module: `example.com/server`", "debug symbols"},
+			says:  []string{"Go: `example.com/server`", "debug symbols"},
 		},
 		{
 			folder: "copied-build-directory", context: app, by: "COPY --from=build /src ./build",

@@ -314,8 +314,11 @@ func (c *causeFinder) waste() {
 }
 
 // mostOf is the file that makes up most of some waste, else the directory that
-// holds all of it.
+// holds all of it; one that everyone knows says more than its files.
 func (c *causeFinder) mostOf(dead Dead) string {
+	if label(dead.Under) != "" {
+		return dead.Under
+	}
 	for _, f := range c.new.DeadFiles { // heaviest first
 		if f.In == dead.In && f.By == dead.By && f.Fate == dead.Fate {
 			if f.Bytes > dead.Bytes-dead.Bytes/4 {

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 )
@@ -528,11 +527,7 @@ func TestManyPackagesTakeNoTime(t *testing.T) {
 		"packages": {many(0, "", ""), many(30_000, "p#", "1")},
 		"versions": {many(15_000, "p", "1.#"), many(15_001, "p", "2.#")},
 	} {
-		start := time.Now()
 		d := compared(t, c.old, c.new)
-		if took := time.Since(start); took > 2*time.Second {
-			t.Errorf("%s: it took %v", name, took)
-		}
 		for _, p := range d.Packages {
 			if len(p.From)+len(p.To) > 100 {
 				t.Errorf("%s: %d bytes of versions", name, len(p.From)+len(p.To))

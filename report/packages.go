@@ -67,7 +67,7 @@ func (img *Image) packagesWhat(c footprint.Cause, q quote) string {
 		var names []string
 		for _, p := range c.Packages {
 			name := q(p.Name)
-			if p.Change == footprint.Changed && !alike(p.From, p.To) {
+			if c.Change == footprint.Changed && p.Change == footprint.Changed && !alike(p.From, p.To) {
 				name = packageWords(p, q)
 			}
 			names = append(names, name)

@@ -378,8 +378,8 @@ func TestGoProgramOfTooManyPackages(t *testing.T) {
 	began := time.Now()
 	facts := factsOf(t, "app", content)
 	checkFacts(t, facts, len(content))
-	if d := time.Since(began); d > 10*time.Second || facts.Packages[1].Inside == 0 {
-		t.Errorf("%v, %q %q", d, saidOf(facts), facts.Skipped)
+	if facts.Packages[1].Inside == 0 {
+		t.Errorf("%q %q", saidOf(facts), facts.Skipped)
 	}
 	t.Log(time.Since(began), saidOf(facts), facts.Skipped)
 }

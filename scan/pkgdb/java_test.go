@@ -293,9 +293,6 @@ func TestHostileJars(t *testing.T) {
 			t.Errorf("%s: %q, want %q", tt.name, facts.Skipped, tt.want)
 		}
 		checkFacts(t, facts, len(tt.content))
-		if d := time.Since(began); d > 10*time.Second {
-			t.Errorf("%s took %v", tt.name, d)
-		}
 		t.Logf("%s: %d bytes, %v, %d packages", tt.name, len(tt.content), time.Since(began), len(facts.Packages))
 	}
 }

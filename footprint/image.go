@@ -192,6 +192,9 @@ type File struct {
 	// Debug and Symbols are the bytes of debug sections and of symbol tables in
 	// it that nothing needs at run time. Like Size, one name carries them.
 	Debug, Symbols Bytes
+	// Program is what the file needs to be run or loaded, nil if it cannot be or
+	// nobody looked. All names of one file have the same.
+	Program *Program
 }
 
 // Dir is one directory of a roll-up.

@@ -1,0 +1,137 @@
+// Package advice says what would make an image smaller, and by how much: it
+// reads a Dockerfile and the image that was built from it, and where either is
+// missing, the other alone.
+//
+// Each rule is one file, rule_NAME.go, and one page, docs/NAME.md. The rewriter,
+// stages*.go, turns a Dockerfile into one that builds in one stage and ships
+// another. Nothing is built, run or written here: package verify proves what
+// this one proposes, and a suggestion that nobody proved claims no more than the
+// bytes that were measured.
+//
+// Always true: a rule reports only what reaches the final stage, and nothing
+// at 0 bytes; an edit changes the bytes it names and no others, leaves a file
+// that parses, and silences the rule; where it is not sure, it proposes nothing.
+package advice
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/org/image-budget/dockerfile"
+	"github.com/org/image-budget/footprint"
+)
+
+// Floor is what a suggestion weighs at least, unless it is about a program that
+// does not start.
+const Floor footprint.Bytes = 100_000
+
+// Subject is what there is to look at. Each part may be missing, but not both
+// File and Image.
+type Subject struct {
+	// File is the Dockerfile, nil without one; Target is the stage that was
+	// built, "" for the last, and Args are the build arguments.
+	File   *dockerfile.File
+	Target string
+	Args   map[string]string
+	// Image is the image that was measured, nil without one. With a File, the
+	// layers have the origins that are known, and the base is told apart where
+	// it is known. Its Files may be nil.
+	Image *footprint.Image
+	// Config is what its containers are started with, nil without an image.
+	Config *footprint.Config
+	// Ignore is the text of the .dockerignore that the build reads, and
+	// IgnoreName its path as edits name it: that of the file there is, or of
+	// the one to make. HasIgnore tells them apart. IgnoreName is "" where the
+	// context is no folder of ours.
+	Ignore     []byte
+	IgnoreName string
+	HasIgnore  bool
+	// Context are the files of the build context that .dockerignore lets
+	// through, in path order, with paths as COPY names them, without a leading
+	// slash; nil where nobody looked.
+	Context []ContextFile
+	// Read returns the contents of files of the image, by path: regular files
+	// of the final filesystem. What is too large or not there is left out. It is
+	// nil where contents cannot be had.
+	Read func(ctx context.Context, paths ...string) (map[string][]byte, error)
+	// Weigh asks a registry what an image weighs, without its layers: the
+	// compressed bytes for the platform of Image. It is nil where nobody can be
+	// asked.
+	Weigh func(ctx context.Context, ref string) (footprint.Bytes, error)
+}
+
+// ContextFile is a file of the build context.
+type ContextFile struct {
+	Path  string
+	Bytes footprint.Bytes
+}
+
+// Rule is one rule.
+type Rule struct {
+	// ID is what reports and settings call it; it never changes.
+	ID string
+	// Title says in a few words what it finds.
+	Title string
+	// Safety is the best class that its suggestions have.
+	Safety footprint.Safety
+
+	check func(ctx context.Context, s *subject) ([]footprint.Suggestion, error)
+}
+
+// Rules lists all rules in the order in which people read about them.
+func Rules() []Rule {
+	return []Rule{}
+}
+
+// Suggest runs all rules. The suggestions come heaviest first; those about a
+// program that does not start before all others. An error is one of Read; what
+// a registry does not answer is in the suggestions.
+func Suggest(ctx context.Context, from *Subject) ([]footprint.Suggestion, error) {
+	s := newSubject(from)
+	var out []footprint.Suggestion
+	for _, r := range Rules() {
+		found, err := r.check(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range found {
+			f.Rule = r.ID
+			out = append(out, f)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b footprint.Suggestion) int { return cmp.Compare(b.Bytes, a.Bytes) })
+	return out, nil
+}
+
+// Rewrite is a Dockerfile that was turned into one of several stages.
+type Rewrite struct {
+	// Stack names what was recognised: "node", "go", "python", …; "" if nothing.
+	Stack string
+	// Candidates are the ways to do it, the one expected to be smallest first.
+	// The last is the most careful. There is none where it is not sure.
+	Candidates []Candidate
+	// Unknown is what would have to be known to propose one, in sentences; it
+	// is empty where nothing is to be gained.
+	Unknown []string
+}
+
+// Candidate is one way to write a Dockerfile in several stages.
+type Candidate struct {
+	// Name says in a few words what sets it apart: "on scratch", "on the same base".
+	Name string
+	// Dockerfile is its whole text.
+	Dockerfile []byte
+	// Leaves are the heaviest of what it does not ship, and Bytes their unpacked
+	// size in the image that was measured: at most what it saves.
+	Leaves []footprint.WeighedPath
+	Bytes  footprint.Bytes
+	// Notes are what a maintainer should know of it, in sentences.
+	Notes []string
+}
+
+// Stages turns the Dockerfile into one that ships another stage than it builds
+// in, from what the image shows. An error is one of Read.
+func Stages(ctx context.Context, from *Subject) (*Rewrite, error) {
+	return &Rewrite{}, nil
+}

@@ -90,6 +90,7 @@ var doors = map[string][]string{
 	"github.com/sirupsen/logrus":                       {"internal/cli"}, // to silence it
 	"github.com/tonistiigi/fsutil":                     {"source"},
 	"github.com/yuin/goldmark":                         {},
+	"mvdan.cc/sh/v3":                                   {"dockerfile"},      // shell text in RUN
 	"golang.org/x/mod":                                 {"internal/github"}, // tags as versions
 	"golang.org/x/term":                                {"internal/cli"},
 	"google.golang.org/grpc":                           {"source"},

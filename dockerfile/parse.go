@@ -174,6 +174,11 @@ func newInstruction(node *parser.Node, command instructions.Command) Instruction
 		Text: oneLine(node.Original),
 		From: -1, command: command,
 	}
+	if run, ok := command.(*instructions.RunCommand); ok {
+		// Reads the mounts, and leaves variables as they are written. What cannot
+		// be read yet stays without a target.
+		_ = run.Expand(func(word string) (string, error) { return word, nil })
+	}
 	switch in.Keyword {
 	case "RUN", "COPY", "ADD", "WORKDIR":
 		in.MakesLayer = true

@@ -1,0 +1,299 @@
+package dockerfile
+
+import (
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+
+	"github.com/org/image-budget/footprint"
+)
+
+// Step is an instruction with what holds where it stands, as far as it is known:
+// what the base image brings along is not.
+type Step struct {
+	Instruction
+	// Stage is the index of its stage.
+	Stage int
+	// Dir is the working directory, absolute and clean, "" if unknown. User is
+	// what USER says, "" if nothing does, and Shell what the shell form runs.
+	Dir, User string
+	Shell     []string
+
+	file *File
+	vars *variables
+}
+
+// Steps lists the instructions that the target stage runs, those of its parents
+// included, in the order in which they run, after Resolve(args). ONBUILD
+// triggers of a parent are left out. An unknown target has none.
+func (f *File) Steps(target string, args map[string]string) []Step {
+	s, err := f.Target(target)
+	if err != nil {
+		return nil
+	}
+	var out []Step
+	global := f.globals(args)
+	at := Step{file: f, Shell: []string{"/bin/sh", "-c"}, vars: &variables{env: map[string]string{}, escape: f.escape}}
+	for _, stage := range f.chain(s) {
+		if stage.Parent < 0 && stage.Base == "scratch" {
+			at.Dir = "/"
+		}
+		at.Stage = stage.Index
+		at.vars = &variables{args: map[string]string{}, env: at.vars.env, escape: f.escape}
+		for _, in := range stage.Instructions {
+			at.Instruction = in
+			out = append(out, at)
+			at = at.next(in, args, global)
+		}
+	}
+	return out
+}
+
+// next is what holds after an instruction.
+func (s Step) next(in Instruction, args map[string]string, global *variables) Step {
+	switch c := in.command.(type) {
+	case *instructions.ArgCommand:
+		s.vars = s.vars.clone()
+		for _, arg := range c.Args {
+			s.vars.declare(arg, args, global)
+		}
+	case *instructions.EnvCommand:
+		values := make([]string, len(c.Env))
+		for i, e := range c.Env {
+			values[i] = s.vars.literal(e.Value)
+		}
+		s.vars = s.vars.clone()
+		for i, e := range c.Env {
+			s.vars.setEnv(s.vars.literal(e.Key), values[i])
+		}
+	case *instructions.ShellCommand:
+		s.Shell = c.Shell
+	case *instructions.WorkdirCommand:
+		s.Dir = s.Path(c.Path)
+	case *instructions.UserCommand:
+		s.User, _ = s.Expand(c.User)
+	}
+	return s
+}
+
+func (v *variables) clone() *variables {
+	return &variables{args: maps.Clone(v.args), env: maps.Clone(v.env), escape: v.escape}
+}
+
+// Expand puts in the values of variables that are known, and tells whether all
+// were. Without quotes around it, as builders do.
+func (s Step) Expand(word string) (string, bool) {
+	out := s.vars.literal(word)
+	if strings.Contains(out, hole) {
+		return s.vars.known(word), false
+	}
+	// A variable that nothing sets is empty for a build, but the base image may
+	// set it.
+	unset := false
+	if _, ok := s.vars.expand(word, func(name string) (string, bool) {
+		value, ok := s.vars.get(name)
+		unset = unset || !ok
+		return value, ok
+	}, false); !ok || unset {
+		return s.vars.known(word), false
+	}
+	return out, true
+}
+
+// Env is the value of a variable that ENV or ARG sets, and whether it is known.
+func (s Step) Env(name string) (string, bool) {
+	value, ok := s.vars.get(name)
+	return value, ok && !strings.Contains(value, hole)
+}
+
+// Path is the absolute, clean form of a path of the image, "" if it is not
+// known.
+func (s Step) Path(p string) string {
+	p, ok := s.Expand(p)
+	switch {
+	case !ok:
+		return ""
+	case strings.HasPrefix(p, "/"):
+		return path.Clean(p)
+	case s.Dir == "":
+		return ""
+	}
+	return path.Join(s.Dir, p)
+}
+
+// Bytes is the range of the instruction in Src: from the first byte of its
+// first line to the end of its last, without the line break.
+func (s Step) Bytes() (start, end int) { return s.file.lineRange(s.Start, s.End) }
+
+// Files is a COPY or ADD.
+type Files struct {
+	// Sources are the paths or URLs, with what is known of variables put in;
+	// To is the destination as an absolute path, "" if unknown, and Dir tells
+	// that it is a folder to put the sources into by how it is written.
+	Sources []string
+	To      string
+	Dir     bool
+	// Heredocs are files whose content stands in the Dockerfile.
+	Heredocs int
+	// From is the index of a stage, -1 for none; FromImage an image or named
+	// context. Neither means the build context.
+	From      int
+	FromImage string
+	// Chown and Chmod are as written.
+	Chown, Chmod string
+	Exclude      []string
+	Parents      bool
+	// Add is set on ADD, which unpacks local archives and fetches URLs.
+	Add bool
+}
+
+// Files reads COPY and ADD, and is false for all others.
+func (s Step) Files() (Files, bool) {
+	switch c := s.command.(type) {
+	case *instructions.CopyCommand:
+		f := s.files(c.SourcesAndDest)
+		f.From, f.FromImage = s.From, s.FromImage
+		f.Chown, f.Chmod, f.Exclude, f.Parents = c.Chown, c.Chmod, c.ExcludePatterns, c.Parents
+		return f, true
+	case *instructions.AddCommand:
+		f := s.files(c.SourcesAndDest)
+		f.Chown, f.Chmod, f.Exclude, f.Add = c.Chown, c.Chmod, c.ExcludePatterns, true
+		return f, true
+	}
+	return Files{}, false
+}
+
+func (s Step) files(from instructions.SourcesAndDest) Files {
+	f := Files{From: -1, To: s.Path(from.DestPath), Heredocs: len(from.SourceContents)}
+	dest, _ := s.Expand(from.DestPath)
+	f.Dir = strings.HasSuffix(dest, "/") || dest == "." || strings.HasSuffix(dest, "/.") || len(from.SourcePaths)+len(from.SourceContents) > 1
+	for _, p := range from.SourcePaths {
+		p, _ = s.Expand(p)
+		f.Sources = append(f.Sources, p)
+	}
+	return f
+}
+
+// Mount is a --mount of RUN.
+type Mount struct {
+	// Type is bind, cache, tmpfs, secret or ssh.
+	Type string
+	// Target is an absolute path, "" if it has none or is not known.
+	Target string
+	// From is as written, "" for the build context.
+	From, Source string
+}
+
+// Mounts are those of a RUN: what is written below their targets is in no
+// layer.
+func (s Step) Mounts() []Mount {
+	c, ok := s.command.(*instructions.RunCommand)
+	if !ok {
+		return nil
+	}
+	var out []Mount
+	for _, m := range instructions.GetMounts(c) {
+		mount := Mount{Type: string(m.Type), From: m.From, Source: m.Source}
+		if m.Target != "" {
+			mount.Target = s.Path(m.Target)
+		}
+		out = append(out, mount)
+	}
+	return out
+}
+
+// Mounted tells whether a path is in a mount of this RUN, and so in no layer.
+// A mount whose target is not known holds everything.
+func (s Step) Mounted(p string) bool {
+	return slices.ContainsFunc(s.Mounts(), func(m Mount) bool {
+		if m.Type == string(instructions.MountTypeSSH) {
+			return false
+		}
+		return m.Target == "" && m.Type != string(instructions.MountTypeSecret) || m.Target != "" && (p == m.Target || strings.HasPrefix(p, strings.TrimSuffix(m.Target, "/")+"/"))
+	})
+}
+
+// Exec is the command of RUN, CMD, ENTRYPOINT in its exec form, nil in the shell
+// form and for all others.
+func (s Step) Exec() []string {
+	line, shell := s.commandLine()
+	if shell {
+		return nil
+	}
+	return line
+}
+
+// ShellForm tells whether RUN, CMD or ENTRYPOINT goes through the shell.
+func (s Step) ShellForm() bool {
+	_, shell := s.commandLine()
+	return shell
+}
+
+func (s Step) commandLine() ([]string, bool) {
+	switch c := s.command.(type) {
+	case *instructions.RunCommand:
+		return c.CmdLine, c.PrependShell
+	case *instructions.CmdCommand:
+		return c.CmdLine, c.PrependShell
+	case *instructions.EntrypointCommand:
+		return c.CmdLine, c.PrependShell
+	}
+	return nil, false
+}
+
+// Copied lists the stages that a stage takes files from by COPY --from or a
+// mount, itself and its parents included in whose they are: everything whose
+// instructions can reach it. The answer is a set of indexes.
+func (f *File) Copied(target Stage) map[int]bool {
+	seen := map[int]bool{}
+	todo := []Stage{target}
+	for len(todo) > 0 {
+		stage := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		for _, s := range f.chain(stage) {
+			if seen[s.Index] {
+				continue
+			}
+			seen[s.Index] = true
+			for _, in := range s.Instructions {
+				if in.From >= 0 && in.From < len(f.Stages) && !seen[in.From] {
+					todo = append(todo, f.Stages[in.From])
+				}
+			}
+		}
+	}
+	return seen
+}
+
+// lineRange is the range in Src of lines that count from 1, without the last
+// line break.
+func (f *File) lineRange(first, last int) (start, end int) {
+	line := 1
+	for start < len(f.Src) && line < first {
+		if f.Src[start] == '\n' {
+			line++
+		}
+		start++
+	}
+	for end = start; end < len(f.Src); end++ {
+		if f.Src[end] != '\n' {
+			continue
+		}
+		if line == last {
+			break
+		}
+		line++
+	}
+	for end > start && (f.Src[end-1] == '\r' || f.Src[end-1] == '\n') {
+		end--
+	}
+	return start, end
+}
+
+// Origin is the place of the step.
+func (s Step) Origin() footprint.Origin {
+	return footprint.Origin{File: s.file.Name, Stage: s.file.Stages[s.Stage].label(), Start: s.Start, End: s.End}
+}

@@ -34,6 +34,10 @@ type Build struct {
 	// Dockerfile is its path; "" is the file Dockerfile in the context. Of a
 	// context that the builder fetches, it is a path in it.
 	Dockerfile string
+	// Content is the text to build instead of that of the file Dockerfile; nil
+	// reads that. The file need not be there then, but its name still says which
+	// NAME.dockerignore counts. A context that the builder fetches has none.
+	Content []byte
 	// Target is the stage to stop at.
 	Target string
 	// Args are the build arguments, Labels the labels to add.
@@ -162,10 +166,16 @@ func (b *Build) check() error {
 		}
 	}
 	if Fetched(b.Context) {
+		if b.Content != nil {
+			return usageError("building: a Dockerfile that is not in %s cannot be built with it; clone it, and name the folder", show(withoutUserinfo(b.Context)))
+		}
 		return nil
 	}
 	if err := isFolder(b.Context); err != nil {
 		return usageError("building: the context: %v", err)
+	}
+	if b.Content != nil {
+		return nil
 	}
 	info, err := os.Stat(b.dockerfile())
 	switch {
@@ -238,6 +248,9 @@ func (b *Build) solveOpt(auth session.Attachable) (bk.SolveOpt, error) {
 		file := b.dockerfile()
 		if err := errors.Join(mount("context", b.Context), mount("dockerfile", filepath.Dir(file))); err != nil {
 			return bk.SolveOpt{}, fmt.Errorf("opening the context: %w", err)
+		}
+		if b.Content != nil {
+			mounts["dockerfile"] = &dockerfileFS{FS: mounts["dockerfile"], name: filepath.Base(file), content: b.Content}
 		}
 		attrs["filename"] = filepath.Base(file)
 	}

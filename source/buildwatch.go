@@ -206,7 +206,11 @@ func (b *Build) explain(ctx context.Context, d *builder, err error, w *watcher, 
 		out.Start, _ = strconv.Atoi(m[1])
 		out.End, out.Step, out.Reason = out.Start, "the Dockerfile", m[2]
 	}
-	if src, err := os.ReadFile(b.dockerfile()); err == nil && strings.Contains(out.Reason, "unknown instruction") && bytes.Contains(src, []byte("<<")) {
+	src := b.Content
+	if src == nil {
+		src, _ = os.ReadFile(b.dockerfile()) // what cannot be read says no more
+	}
+	if strings.Contains(out.Reason, "unknown instruction") && bytes.Contains(src, []byte("<<")) {
 		out.Reason += "; if that is the text of a heredoc, this builder needs the line # syntax=docker/dockerfile:1 at the top"
 	}
 	out.hide(b.Args)

@@ -59,6 +59,7 @@ func (o *Opener) openEngine(ctx context.Context, ref reference, want platform) (
 		img.attestations = &attestations{read: e.provenance}
 	}
 	img.closer = e.api.Close
+	img.engineID = e.id
 	return img, nil
 }
 

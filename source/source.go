@@ -211,6 +211,8 @@ type Image struct {
 	// definition is that of the build; see Definition.
 	definition []byte
 	warnings   []string
+	// engineID is what EngineID returns.
+	engineID string
 }
 
 // Layer is one layer of an image.

@@ -3,12 +3,20 @@
 // what can be seen without knowing the program.
 //
 // It decides what "the same" means and knows no engine: building, measuring and
-// running are handed in. Every container is removed, whatever happens, and all
-// of it ends in the time that it is given.
+// running are handed in. The original runs twice, and only what is the same both
+// times is asked of a candidate. Every container is removed, whatever happens,
+// and all of it ends in the time that it is given. Where nothing could be seen,
+// nothing is called verified.
 package verify
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/org/image-budget/footprint"
@@ -37,11 +45,8 @@ type Proof struct {
 	// Smoke is the user's own test, nil without one.
 	Smoke *Smoke
 	// Timeout bounds all of it, Start how long a container may take to answer.
+	// Both have defaults: 10 minutes and 30 seconds.
 	Timeout, Start time.Duration
-	// Memory bounds each container in bytes.
-	Memory int64
-	// Network lets containers reach the outside.
-	Network bool
 	// Now and Sleep are the clock; Sleep returns early with the context's error.
 	Now   func() time.Time
 	Sleep func(ctx context.Context, d time.Duration) error
@@ -62,35 +67,244 @@ type Built struct {
 // Smoke is how the user sees that an image works: either Port is set, or
 // Command.
 type Smoke struct {
-	Port    int
-	Path    string
-	Body    string
-	Status  int
+	Port int
+	Path string
+	// Body must be in the answer; "" is any. Status is that of the answer; 0 is
+	// any below 400.
+	Body   string
+	Status int
+	// Command is run in the container and must exit with 0; or as the
+	// container's own command where the image's ends by itself.
 	Command []string
+	// Timeout is how long it may take; 0 is 30 seconds.
 	Timeout time.Duration
 }
 
 // Runner starts containers.
 type Runner interface {
-	// Start starts a container. It is removed with its Close.
+	// Start starts a container. It is removed with its Close. An error says why
+	// it cannot be started.
 	Start(ctx context.Context, spec Container) (Running, error)
 }
 
-// Container says how to start one.
+// Container says how to start one: with nothing on its standard input, and no
+// terminal.
 type Container struct {
 	// Reference is the image.
 	Reference string
+	// Command is run instead of what the image says, nil for that.
+	Command []string
+	// HealthInterval is how often to ask the image's own health check, 0 for
+	// never.
+	HealthInterval time.Duration
 }
 
-// Running is a container that was started.
+// Running is a container that was started. Its methods return errors where the
+// engine does not answer.
 type Running interface {
+	// State asks what becomes of it.
+	State(ctx context.Context) (State, error)
+	// Logs returns what it printed so far, bounded.
+	Logs(ctx context.Context) (stdout, stderr []byte, err error)
+	// Listening lists the addresses that are listened on in its network:
+	// "tcp/0.0.0.0:3000".
+	Listening(ctx context.Context) ([]string, error)
+	// Dial connects to a port from within its network.
+	Dial(ctx context.Context, port int) (net.Conn, error)
+	// Exec runs a command in it, and returns what it printed, bounded.
+	Exec(ctx context.Context, command []string) (code int, output []byte, err error)
+	// Changes lists the files it wrote: "A /path" is new, "C /path" changed.
+	Changes(ctx context.Context) ([]string, error)
+	// Exists tells whether it has a file.
+	Exists(ctx context.Context, path string) (bool, error)
+	// Stop asks it to end, and does not wait.
+	Stop(ctx context.Context) error
 	// Close removes it, whatever it does.
 	Close() error
 }
+
+// State is what becomes of a container.
+type State struct {
+	Running bool
+	// ExitCode is that of its program once it is not running.
+	ExitCode int
+	// OutOfMemory says that it was ended at its bound.
+	OutOfMemory bool
+	// Health is "starting", "healthy" or "unhealthy", "" without a check, and
+	// HealthOutput what the last check printed.
+	Health, HealthOutput string
+}
+
+const (
+	defaultTimeout = 10 * time.Minute
+	defaultStart   = 30 * time.Second
+)
 
 // Prove builds the candidates, and returns what became of the smallest one that
 // behaves as the original does, and its index; -1 where none does. It never
 // fails: what went wrong is in the verification.
 func Prove(ctx context.Context, p Proof) (footprint.Verification, int) {
-	return footprint.Verification{Status: footprint.VerifyNotRun}, -1
+	p.Timeout, p.Start = cmp.Or(p.Timeout, defaultTimeout), cmp.Or(p.Start, defaultStart)
+	out := footprint.Verification{
+		Status: footprint.VerifyNotRun, Before: p.Original.Size, Metric: p.Original.Metric, Evidence: []footprint.Evidence{},
+	}
+	within, cancel := context.WithTimeoutCause(ctx, p.Timeout, errTimeout)
+	defer cancel()
+	v := &prover{Proof: p, out: &out}
+	index := v.prove(within)
+	if index < 0 && within.Err() != nil {
+		// Whatever was seen last was cut off.
+		out.Status, out.Same, out.Evidence = footprint.VerifyNotRun, "", []footprint.Evidence{}
+		out.Reason = "it was interrupted before it was proven"
+		if errors.Is(context.Cause(within), errTimeout) {
+			out.Reason = fmt.Sprintf("%s passed before it was proven; give it more time with --verify-timeout", p.Timeout)
+		}
+	}
+	return out, index
+}
+
+var errTimeout = errors.New("the time for the proof passed")
+
+// prover is one proof under way.
+type prover struct {
+	Proof
+	out *footprint.Verification
+}
+
+// attempt is a candidate that was built.
+type attempt struct {
+	Built
+	index int
+}
+
+func (v *prover) prove(ctx context.Context) int {
+	built := v.buildAll(ctx)
+	defer func() {
+		for _, a := range built {
+			if a.Remove != nil {
+				_ = a.Remove(context.WithoutCancel(ctx)) // nothing hangs on it but room in the engine
+			}
+		}
+	}()
+	var fit []attempt
+	for _, a := range built {
+		if why := v.unfit(a); why != "" {
+			v.tried(a, why)
+			continue
+		}
+		fit = append(fit, a)
+	}
+	slices.SortStableFunc(fit, func(a, b attempt) int { return cmp.Compare(a.Size, b.Size) })
+	if len(fit) == 0 {
+		v.giveUp(footprint.VerifyFailed)
+		return -1
+	}
+	first, err := v.observe(ctx, v.Original, nil)
+	if err != nil {
+		v.out.Reason = "the original could not be looked at: " + oneLine(err.Error())
+		return -1
+	}
+	if why := unusable(first, v.Smoke); why != "" {
+		v.out.Reason, v.out.After = why, fit[0].Size
+		return -1
+	}
+	p := planFrom(first)
+	var second *seen
+	for _, a := range fit {
+		c, again, err := v.observeBoth(ctx, a, p, second)
+		if err != nil {
+			v.out.Reason = "the containers could not be looked at: " + oneLine(err.Error())
+			return -1
+		}
+		second = again
+		if why := unlike(first, second); why != "" {
+			v.out.Reason, v.out.After = why, a.Size
+			return -1
+		}
+		got := compare(comparison{
+			a: first, b: second, c: c, questions: p.questions, smoke: v.Smoke,
+			sameCommand: sameCommand(v.Original.Config, a.Config), config: v.Original.Config,
+		})
+		v.out.Evidence, v.out.After = got.evidence, a.Size
+		if got.nothing {
+			v.out.Status, v.out.Reason = footprint.VerifyNotRun, got.reason
+			return -1
+		}
+		if got.reason == "" {
+			v.out.Status, v.out.Same = footprint.Verified, got.same
+			return a.index
+		}
+		v.tried(a, got.reason)
+	}
+	v.giveUp(footprint.VerifyFailed)
+	return -1
+}
+
+// buildAll builds all candidates. What does not build is tried.
+func (v *prover) buildAll(ctx context.Context) []attempt {
+	var out []attempt
+	for i, c := range v.Candidates {
+		if ctx.Err() != nil {
+			break
+		}
+		b, err := v.Build(ctx, c)
+		if err != nil {
+			v.out.Tried = append(v.out.Tried, footprint.Attempt{Name: c.Name, Reason: "it does not build: " + oneLine(err.Error())})
+			continue
+		}
+		out = append(out, attempt{b, i})
+	}
+	return out
+}
+
+// unfit says why a candidate need not be started, "" if it is worth it.
+func (v *prover) unfit(a attempt) string {
+	switch {
+	case a.Metric != v.Original.Metric:
+		return fmt.Sprintf("its size was measured as %s and that of the original as %s", a.Metric, v.Original.Metric)
+	case a.Size >= v.Original.Size:
+		return fmt.Sprintf("it is not smaller: %s, the original has %s", a.Size, v.Original.Size)
+	}
+	return lost(v.Original.Config, a.Config)
+}
+
+func (v *prover) tried(a attempt, reason string) {
+	v.out.Tried = append(v.out.Tried, footprint.Attempt{Name: v.Candidates[a.index].Name, After: a.Size, Reason: reason})
+}
+
+// giveUp makes the last one that was tried the one that is told about.
+func (v *prover) giveUp(status string) {
+	v.out.Status = status
+	n := len(v.out.Tried) - 1
+	if n < 0 {
+		v.out.Status, v.out.Reason = footprint.VerifyNotRun, "there is nothing to prove"
+		return
+	}
+	last := v.out.Tried[n]
+	v.out.After, v.out.Reason, v.out.Tried = last.After, last.Reason, v.out.Tried[:n]
+	if last.Name != "" {
+		v.out.Reason = last.Name + ": " + last.Reason
+	}
+	if len(v.out.Tried) == 0 {
+		v.out.Tried = nil
+	}
+}
+
+// observeBoth looks at a candidate, and at the same time once more at the
+// original if that was not done: so what depends on the hour shows there.
+func (v *prover) observeBoth(ctx context.Context, a attempt, p *plan, again *seen) (*seen, *seen, error) {
+	var c *seen
+	var errs [2]error
+	var both sync.WaitGroup
+	both.Go(func() { c, errs[0] = v.observe(ctx, a.Built, p) })
+	if again == nil {
+		again, errs[1] = v.observe(ctx, v.Original, p)
+	}
+	both.Wait()
+	return c, again, errors.Join(errs[:]...)
+}
+
+// sameCommand tells whether both start the same program in the same words.
+func sameCommand(a, b footprint.Config) bool {
+	return slices.Equal(a.Entrypoint, b.Entrypoint) && slices.Equal(a.Cmd, b.Cmd)
 }

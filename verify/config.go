@@ -1,0 +1,102 @@
+package verify
+
+import (
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/org/image-budget/footprint"
+)
+
+// lost says which of the original's settings a candidate does not have, "" if
+// it has all. Entrypoint and command may differ, as where a shell or npm start
+// was resolved: what comes of that is seen when it runs.
+func lost(a, c footprint.Config) string {
+	if x, y := user(a.User), user(c.User); x != y {
+		return fmt.Sprintf("it runs as user %s, the original as %s", quoted(y), quoted(x))
+	}
+	if x, y := folder(a.WorkingDir), folder(c.WorkingDir); x != y {
+		return fmt.Sprintf("its working directory is %s, that of the original %s", quoted(y), quoted(x))
+	}
+	have := environment(c.Env)
+	for _, pair := range a.Env {
+		name, value, _ := strings.Cut(pair, "=")
+		got, ok := have[name]
+		switch {
+		case name == "PATH" || builds(name):
+		case !ok:
+			return fmt.Sprintf("the environment lacks %s", quoted(name))
+		case got != value && environment(a.Env)[name] == value:
+			return fmt.Sprintf("the environment has another value for %s", quoted(name))
+		}
+	}
+	for _, p := range a.Ports {
+		if !slices.Contains(c.Ports, p) {
+			return fmt.Sprintf("the exposed port %s is lost", quoted(p))
+		}
+	}
+	for _, p := range a.Volumes {
+		if !slices.Contains(c.Volumes, p) {
+			return fmt.Sprintf("the volume %s is lost", quoted(p))
+		}
+	}
+	for _, k := range slices.Sorted(maps.Keys(a.Labels)) {
+		if got, ok := c.Labels[k]; !ok || got != a.Labels[k] {
+			return fmt.Sprintf("the label %s is lost", quoted(k))
+		}
+	}
+	if a.StopSignal != c.StopSignal {
+		return fmt.Sprintf("the stop signal is %s, that of the original %s", quoted(c.StopSignal), quoted(a.StopSignal))
+	}
+	switch x, y := a.Healthcheck, c.Healthcheck; {
+	case checks(a) && !checks(c):
+		return "the health check is lost"
+	case checks(a) && (x.Interval != y.Interval || x.Timeout != y.Timeout || x.StartPeriod != y.StartPeriod || x.Retries != y.Retries):
+		return "the times of the health check differ"
+	}
+	return ""
+}
+
+// checks tells whether an engine asks after the health of its containers.
+func checks(c footprint.Config) bool {
+	return c.Healthcheck != nil && len(c.Healthcheck.Test) > 0 && c.Healthcheck.Test[0] != "NONE"
+}
+
+func user(s string) string {
+	switch s {
+	case "", "root", "0", "0:0", "root:root", "root:0", "0:root":
+		return "root"
+	}
+	return s
+}
+
+func folder(s string) string { return path.Clean("/" + s) }
+
+func environment(pairs []string) map[string]string {
+	out := map[string]string{}
+	for _, pair := range pairs {
+		name, value, _ := strings.Cut(pair, "=")
+		out[name] = value // the last one counts
+	}
+	return out
+}
+
+// builds tells variables of the official images that say which tools they hold
+// and where: they are of no use where the tools are gone. What a program does
+// without them is seen when it runs.
+func builds(name string) bool {
+	switch name {
+	case "NODE_VERSION", "YARN_VERSION",
+		"GOLANG_VERSION", "GOTOOLCHAIN", "GOPATH", "GOROOT",
+		"RUST_VERSION", "RUSTUP_HOME", "CARGO_HOME",
+		"JAVA_HOME", "JAVA_VERSION", "MAVEN_HOME", "MAVEN_CONFIG", "GRADLE_HOME", "GRADLE_VERSION",
+		"PYTHON_VERSION", "PYTHON_SHA256", "PYTHON_PIP_VERSION", "PYTHON_SETUPTOOLS_VERSION", "PYTHON_GET_PIP_URL", "PYTHON_GET_PIP_SHA256", "GPG_KEY",
+		"GPG_KEYS", "PHPIZE_DEPS", "PHP_SHA256", "PHP_URL", "PHP_ASC_URL", "PHP_CFLAGS", "PHP_CPPFLAGS", "PHP_LDFLAGS", "PHP_VERSION",
+		"RUBY_VERSION", "RUBY_DOWNLOAD_URL", "RUBY_DOWNLOAD_SHA256",
+		"DOTNET_SDK_VERSION", "NUGET_XMLDOC_MODE", "DOTNET_USE_POLLING_FILE_WATCHER", "POWERSHELL_DISTRIBUTION_CHANNEL":
+		return true
+	}
+	return false
+}

@@ -51,6 +51,9 @@ type Command struct {
 	Now func() time.Time
 	// Terminal tells whether a writer is a terminal, and its width.
 	Terminal func(io.Writer) (width int, ok bool)
+	// Executable is the path of this program, "" if it is not known. It is
+	// copied into containers, to look at their network from inside.
+	Executable string
 
 	runner actions.Runner
 	// delivered says that the report of this run reached the runner's files.
@@ -74,9 +77,10 @@ func Exec(ctx context.Context) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(50)
 	}
+	executable, _ := os.Executable() // "" is one that is not known
 	c := &Command{
 		Stdout: os.Stdout, Stderr: os.Stderr,
-		Getenv: os.Getenv, Now: time.Now, Terminal: terminalWidth,
+		Getenv: os.Getenv, Now: time.Now, Terminal: terminalWidth, Executable: executable,
 	}
 	os.Exit(c.Main(ctx, os.Args[1:]))
 }
@@ -158,6 +162,9 @@ func (c *Command) dispatch(ctx context.Context, args []string) error {
 		return nil
 	case "-v", "-version", "--version":
 		return c.version(ctx, nil)
+	}
+	if args[0] == probeCommand {
+		return c.probe(ctx, args[1:])
 	}
 	var names []string
 	for _, s := range c.commands() {

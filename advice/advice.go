@@ -103,35 +103,3 @@ func Suggest(ctx context.Context, from *Subject) ([]footprint.Suggestion, error)
 	slices.SortStableFunc(out, func(a, b footprint.Suggestion) int { return cmp.Compare(b.Bytes, a.Bytes) })
 	return out, nil
 }
-
-// Rewrite is a Dockerfile that was turned into one of several stages.
-type Rewrite struct {
-	// Stack names what was recognised: "node", "go", "python", …; "" if nothing.
-	Stack string
-	// Candidates are the ways to do it, the one expected to be smallest first.
-	// The last is the most careful. There is none where it is not sure.
-	Candidates []Candidate
-	// Unknown is what would have to be known to propose one, in sentences; it
-	// is empty where nothing is to be gained.
-	Unknown []string
-}
-
-// Candidate is one way to write a Dockerfile in several stages.
-type Candidate struct {
-	// Name says in a few words what sets it apart: "on scratch", "on the same base".
-	Name string
-	// Dockerfile is its whole text.
-	Dockerfile []byte
-	// Leaves are the heaviest of what it does not ship, and Bytes their unpacked
-	// size in the image that was measured: at most what it saves.
-	Leaves []footprint.WeighedPath
-	Bytes  footprint.Bytes
-	// Notes are what a maintainer should know of it, in sentences.
-	Notes []string
-}
-
-// Stages turns the Dockerfile into one that ships another stage than it builds
-// in, from what the image shows. An error is one of Read.
-func Stages(ctx context.Context, from *Subject) (*Rewrite, error) {
-	return &Rewrite{}, nil
-}

@@ -31,6 +31,7 @@ func cases(t testing.TB) map[string]*report.Report {
 		"not-comparable": notComparable(t), "waived": waived(t), "estimated": estimated(t), "no-budget": noBudget(t), "many-images": fleet(t, 200), "all-over": allOver(t, 200), "platforms": platforms(t),
 		"unmeasured": unmeasured(fine(t), refused), "only-unmeasured": unmeasured(wrap(), refused),
 		"diff-same": same(0), "diff-recompressed": same(3), "diff-base-unknown": baseUnknown(t), "creep": creep(t), "base-bump": bump(t), "base-shrunk": baseShrunk(t), "diff-base-bump": diffBump(t),
+		"advised": advised(t, report.Check), "suggest": advised(t, report.Suggest), "suggest-hint": hinted(), "suggest-nothing": nothing(t),
 		"regressions": regressions(t, report.Check), "diff-regressions": regressions(t, report.Diff),
 	}
 }
@@ -451,7 +452,7 @@ func TestGolden(t *testing.T) {
 			t.Parallel()
 			golden(t, name+".txt", terminal(t, r, report.TerminalOptions{}))
 			golden(t, name+".md", markdown(t, r, comment))
-			if name == "over" || name == "manifest-only" || name == "only-unmeasured" {
+			if name == "over" || name == "suggest" || name == "manifest-only" || name == "only-unmeasured" {
 				golden(t, name+".json", toJSON(t, r))
 			}
 		})
@@ -469,6 +470,9 @@ func TestGoldenColor(t *testing.T) {
 	inspect.Kind = report.Inspect
 	golden(t, "inspect-narrow.txt", terminal(t, inspect, report.TerminalOptions{Width: 60}))
 	golden(t, "page.md", markdown(t, regressions(t, report.Check), report.MarkdownOptions{Full: true}))
+	golden(t, "suggest-80.txt", terminal(t, advised(t, report.Suggest), report.TerminalOptions{Width: 80}))
+	golden(t, "suggest-narrow.txt", terminal(t, advised(t, report.Suggest), report.TerminalOptions{Width: 60}))
+	golden(t, "advised-narrow.txt", terminal(t, advised(t, report.Check), report.TerminalOptions{Width: 60}))
 	golden(t, "over-narrow.txt", terminal(t, rich(t), report.TerminalOptions{Width: 60}))
 }
 

@@ -132,6 +132,30 @@ func poisoned(t testing.TB, name func() string) *report.Report {
 		}
 	}
 	img.Verdict.Notes = []string{name()}
+	img.Suggestions = advised(t, report.Check).Images[0].Suggestions
+	for k := range img.Suggestions {
+		s := &img.Suggestions[k]
+		s.File, s.Stage, s.Message, s.Advice, s.Diff = name(), name(), name(), name(), name()
+		if k%2 == 1 {
+			s.Diff = "--- a/Dockerfile\n+++ b/Dockerfile\n@@ -1 +1 @@\n-" + name() + "\n+" + name() + "\n " + name()
+		}
+		s.Unknown = append(s.Unknown, name())
+		for i := range s.Paths {
+			s.Paths[i].Path = name()
+		}
+		for i := range s.Edits {
+			s.Edits[i].File, s.Edits[i].Text = name(), name()
+		}
+		if v := s.Verified; v != nil {
+			v.Same, v.Reason = name(), name()
+			for i := range v.Evidence {
+				v.Evidence[i] = footprint.Evidence{What: name(), Original: name(), Candidate: name(), Same: i%2 == 0}
+			}
+			for i := range v.Tried {
+				v.Tried[i].Name, v.Tried[i].Reason = name(), name()
+			}
+		}
+	}
 	img.Baseline.From, img.Baseline.Reason, img.Baseline.Commit = name(), name(), name()
 	r.Run.BudgetFile, r.Run.Head, r.Run.Base = name(), name(), name()
 	return r
@@ -143,7 +167,7 @@ func picker(seed uint64) func() string {
 	return func() string { return hostile[rng.IntN(len(hostile))] }
 }
 
-func kinds() []report.Kind { return []report.Kind{report.Check, report.Inspect, report.Diff} }
+func kinds() []report.Kind { return []report.Kind{report.Check, report.Inspect, report.Diff, report.Suggest} }
 
 // everyPoison calls f with reports in which each name of the corpus is
 // everywhere, and with reports that mix them.
@@ -152,13 +176,13 @@ func everyPoison(t *testing.T, f func(t *testing.T, r *report.Report)) {
 		t.Run(fmt.Sprintf("name %d", i), func(t *testing.T) {
 			t.Parallel()
 			r := poisoned(t, func() string { return s })
-			r.Kind = kinds()[i%3]
+			r.Kind = kinds()[i%4]
 			f(t, r)
 		})
 		t.Run(fmt.Sprintf("unmeasured %d", i), func(t *testing.T) {
 			t.Parallel()
 			r := fine(t)
-			r.Kind = kinds()[i%3]
+			r.Kind = kinds()[i%4]
 			if r.Images[0].Head.Name = s; i%2 == 0 {
 				r.Images = nil
 			}
@@ -169,7 +193,7 @@ func everyPoison(t *testing.T, f func(t *testing.T, r *report.Report)) {
 		t.Run(fmt.Sprintf("mix %d", seed), func(t *testing.T) {
 			t.Parallel()
 			r := poisoned(t, picker(seed))
-			r.Kind = kinds()[seed%3]
+			r.Kind = kinds()[seed%4]
 			if seed%4 == 0 {
 				r.Images = append(r.Images, poisoned(t, picker(seed+1000)).Images...)
 			}
@@ -262,7 +286,7 @@ var ourTags = regexp.MustCompile(`</?(details|summary|sub)>|<br>`)
 // checkMarkdown parses a document and fails for anything that is not ours.
 func checkMarkdown(t *testing.T, src string) {
 	t.Helper()
-	checkCharacters(t, src)
+	checkCharacters(t, withoutTabs(src))
 	checkRunner(t, src)
 	source := []byte(src)
 	doc := goldmark.New(goldmark.WithExtensions(extension.GFM)).Parser().Parse(text.NewReader(source))
@@ -301,7 +325,7 @@ func checkMarkdown(t *testing.T, src string) {
 			}
 		case *ast.FencedCodeBlock:
 			switch language := string(n.Language(source)); language {
-			case "yaml":
+			case "yaml", "diff":
 			case "mermaid":
 				checkChart(t, string(n.Lines().Value(source)))
 			default:
@@ -327,6 +351,22 @@ func checkMarkdown(t *testing.T, src string) {
 	if mention := regexp.MustCompile(`@[A-Za-z0-9]`).FindString(prose.String()); mention != "" {
 		t.Errorf("a mention %q outside code", mention)
 	}
+}
+
+// withoutTabs takes the tabs out of patches, where they are meant.
+func withoutTabs(src string) string {
+	lines, fence := strings.Split(src, "\n"), ""
+	for i, line := range lines {
+		switch lang, found := strings.CutSuffix(line, "diff"); {
+		case fence == "" && found && strings.Trim(lang, "`") == "" && len(lang) > 2:
+			fence = lang
+		case line == fence:
+			fence = ""
+		case fence != "":
+			lines[i] = strings.ReplaceAll(line, "\t", "")
+		}
+	}
+	return strings.Join(lines, "\n")
 }
 
 // cellEnds are the pipes that end a cell: on GitHub, all without a backslash
@@ -466,7 +506,7 @@ func FuzzMarkdown(f *testing.F) {
 	f.Fuzz(func(t *testing.T, a, b string, limit uint16) {
 		n := 0
 		r := poisoned(t, func() string { n++; return []string{a, b}[n%2] })
-		r.Kind = kinds()[int(limit)%3]
+		r.Kind = kinds()[int(limit)%4]
 		if limit%2 == 1 {
 			unmeasured(r, report.Unmeasured{Name: a, Reason: b}, report.Unmeasured{Name: b, Reason: a})
 		}

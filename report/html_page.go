@@ -107,6 +107,9 @@ func (m *markup) image(img *htmlImage) {
 	}
 	m.raw("</dl>\n<nav class=\"jump\" aria-label=\"Sections\">")
 	m.jumps(img.Judgment)
+	if len(img.Advice) > 0 {
+		m.raw(`<a href="#advice-title-`, n, `">What would help</a>`)
+	}
 	if img.Treemap {
 		m.raw(`<a href="#map-title-`, n, `">Where the bytes are</a>`)
 	}
@@ -119,6 +122,7 @@ func (m *markup) image(img *htmlImage) {
 		}
 		m.raw("</div>\n")
 	}
+	m.advice(img)
 	if c := img.Course; c != nil {
 		m.raw(`<section class="block course" aria-labelledby="course-title-`, n, "\">\n<div class=\"head\"><h3 id=\"course-title-", n, `">Size over the last commits</h3>`)
 		m.element(`<p class="words">`, c.Words, "</p>")

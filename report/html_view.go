@@ -64,7 +64,10 @@ type htmlImage struct {
 	Facts    []string
 	Figures  []htmlFigure
 	Judgment []htmlTable
-	Details  []htmlTable
+	// Advice are the suggestions, and MoreAdvice says how many are left out.
+	Advice     []htmlAdvice
+	MoreAdvice string
+	Details    []htmlTable
 	// Course is how the size went over the last commits, nil if that is not known.
 	Course *htmlCourse
 	// Treemap says that there is one, and TreeWords what is in it.
@@ -172,6 +175,7 @@ func (img *Image) htmlView(index int, kind Kind) htmlImage {
 			out.Details = append(out.Details, t.cap())
 		}
 	}
+	out.Advice, out.MoreAdvice = img.advice(index)
 	out.Course = img.course()
 	if cost := img.cost(); cost != "" {
 		out.Facts = append(out.Facts, cost)

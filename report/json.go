@@ -144,7 +144,8 @@ type imageJSON struct {
 	Notes          []string              `json:"notes"`
 	Cost           *costJSON             `json:"cost"`
 	History        []pastJSON            `json:"history"`
-	Suggestions    []struct{}            `json:"suggestions"`
+	// Suggestions is null where nobody looked for any.
+	Suggestions []footprint.Suggestion `json:"suggestions"`
 }
 
 type baseJSON struct {
@@ -336,7 +337,7 @@ func newImageJSON(img *Image) (imageJSON, error) {
 		Contents: filled(head.Contents), Duplicates: filled(head.Duplicates), DuplicateBytes: head.DuplicateBytes, DuplicateOwn: head.DuplicateOwn,
 		Skipped:     filled(head.Skipped),
 		Directories: filled(head.Dirs), DirectoryFloor: head.DirFloor,
-		LargestFiles: []largeFileJSON{}, Checks: []checkJSON{}, Notes: filled(img.Verdict.Notes), Suggestions: []struct{}{},
+		LargestFiles: []largeFileJSON{}, Checks: []checkJSON{}, Notes: filled(img.Verdict.Notes), Suggestions: storedSuggestions(img.Suggestions),
 		Baseline: baselineJSON{
 			Status: img.Baseline.Status, From: img.Baseline.From, Reason: img.Baseline.Reason,
 			Commit: img.Baseline.Commit, Distance: img.Baseline.Distance,

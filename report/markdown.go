@@ -135,9 +135,12 @@ func (m *markdown) document() document {
 	if m.alike() {
 		return m.withSections(d, []section{m.same()})
 	}
+	if m.Kind == Suggest {
+		return m.withSections(d, []section{m.inspected(), m.suggested(), m.suggestions(), m.rewrites(), m.others()})
+	}
 	sections := append([]section{m.overview()}, m.causes()...)
-	sections = append(sections, m.surface(), m.remarks(), m.parts(), m.pictures(), m.courses(), m.layers(), m.checks(), m.packages(), m.paths(), m.waste())
-	sections = append(sections, m.inventory(), m.contents(), m.duplicates(), m.largest(), m.skipped(), m.accept(), m.others())
+	sections = append(sections, m.suggested(), m.surface(), m.remarks(), m.parts(), m.pictures(), m.courses(), m.layers(), m.checks(), m.packages(), m.paths(), m.waste())
+	sections = append(sections, m.inventory(), m.contents(), m.duplicates(), m.largest(), m.skipped(), m.suggestions(), m.rewrites(), m.accept(), m.others())
 	return m.withSections(d, sections)
 }
 
@@ -364,6 +367,8 @@ func (m *markdown) headline() string {
 	}
 	first := &m.Images[0]
 	switch {
+	case m.Kind == Suggest:
+		return m.adviceHeadline()
 	case m.Kind == Inspect && m.several():
 		return plural(len(m.Images), "image")
 	case m.Kind == Inspect:
@@ -511,7 +516,7 @@ func (m *markdown) footers() []string {
 		// No other place of a document with one platform names it.
 		words = append(words, prose(m.one))
 	}
-	if len(m.Images) > 0 {
+	if len(m.Images) > 0 && (m.Kind != Suggest || len(m.Images[0].Head.Layers) > 0) {
 		words = append(words, method(m.Images[0].Head))
 	}
 	if m.Kind == Check && len(m.Images) > 0 {

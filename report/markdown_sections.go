@@ -150,6 +150,9 @@ func (m *markdown) inspected() section {
 	m.unmeasuredRows(&g)
 	for i := range m.Images {
 		img := &m.Images[i]
+		if m.Kind == Suggest && len(img.Head.Layers) == 0 {
+			continue // there was no image
+		}
 		row := func(name string, metrics *footprint.Metrics) {
 			cells := []string{name, m.platformCell(img)}
 			for _, metric := range footprint.AllMetrics() {
@@ -166,6 +169,9 @@ func (m *markdown) inspected() section {
 			row(baseWords(b, inCell), &b.Metrics)
 			row("on top of it", img.Head.Own)
 		}
+	}
+	if len(g.rows) == 0 {
+		return section{}
 	}
 	return section{name: "the table", noun: "row", parts: []part{g.part("")}}
 }
@@ -187,7 +193,7 @@ type grown struct {
 
 // grown lists what changed in the images that are worth it.
 func (m *markdown) grown() []*grown {
-	if m.Kind == Inspect {
+	if m.Kind == Inspect || m.Kind == Suggest {
 		return nil
 	}
 	var out []*grown

@@ -14,7 +14,7 @@ import (
 // of the later run (by id, then attempt), since a job that was run again replaces
 // what it said before; within one run, that of the later argument. The run shown
 // is the latest. Reports of different kinds become the one that says most:
-// a check before a diff before an inspect.
+// a check before a diff before an inspect before a suggest.
 //
 // An image that could not be measured stays, and makes the status fail, unless a
 // newer run says something of that name, and of that platform if one is known. A
@@ -109,4 +109,4 @@ func (r Run) before(other Run) bool {
 	return r.Attempt < other.Attempt
 }
 
-func kindRank(k Kind) int { return slices.Index([]Kind{Inspect, Diff, Check}, k) }
+func kindRank(k Kind) int { return slices.Index([]Kind{Suggest, Inspect, Diff, Check}, k) }

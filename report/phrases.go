@@ -390,7 +390,7 @@ func notCompressed(img *footprint.Image) string {
 // and nothing was read it is "".
 func readWords(r *Report) string {
 	switch {
-	case r.LayersRead == 0 && r.LayersKnown == 0 && r.failed():
+	case r.LayersRead == 0 && r.LayersKnown == 0 && (r.failed() || r.imageless()):
 		return ""
 	case r.LayersRead == 0 && r.LayersKnown == 0:
 		return "read no layer"

@@ -94,7 +94,7 @@ func (doc documentJSON) report() (*Report, error) {
 	if doc.BlobBytesRead < 0 || doc.BlobBytesRead > maxTotal || doc.LayersRead < 0 || doc.LayersKnown < 0 {
 		return nil, errors.New("a negative or absurd number of bytes or layers read")
 	}
-	if err := words(doc.Kind, Check, Inspect, Diff); err != nil {
+	if err := words(doc.Kind, Check, Inspect, Diff, Suggest); err != nil {
 		return nil, err
 	}
 	out := &Report{
@@ -168,6 +168,9 @@ func (j *imageJSON) image() (Image, error) {
 		return Image{}, err
 	}
 	if err := j.readVerdict(&out); err != nil {
+		return Image{}, err
+	}
+	if out.Suggestions, err = readSuggestions(j.Suggestions, len(head.Layers)); err != nil {
 		return Image{}, err
 	}
 	return out, j.readBaseline(&out)

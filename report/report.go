@@ -28,6 +28,8 @@ const (
 	Inspect Kind = "inspect"
 	// Diff explains the difference of two images.
 	Diff Kind = "diff"
+	// Suggest gives advice on an image, with all details.
+	Suggest Kind = "suggest"
 )
 
 // Report is everything that one run found out.
@@ -84,6 +86,9 @@ type Image struct {
 	// LargestFiles are the heaviest files of Head, as [Largest] returns them.
 	// They are here because Head.Files does not survive being stored.
 	LargestFiles []footprint.File
+	// Suggestions are advice on Head, what weighs most first, as package advice
+	// gives them; empty if there is nothing to say, and nil if nobody looked.
+	Suggestions []footprint.Suggestion
 }
 
 // MaxLargest is how many of the heaviest files a report holds.

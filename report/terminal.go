@@ -54,6 +54,8 @@ func Terminal(w io.Writer, r *Report, opt TerminalOptions) error {
 			s.inspect(img)
 		case Diff:
 			s.diff(img)
+		case Suggest:
+			s.suggest(img)
 		default:
 			s.check(img)
 		}
@@ -260,6 +262,7 @@ func (s *sheet) check(img *Image) {
 	s.causes(img)
 	s.shrunk(img)
 	s.wasteOverLimit(img)
+	s.suggestions(img)
 	if text := img.baseAside(plainName); text != "" {
 		s.blank()
 		s.prose(0, plain, text)

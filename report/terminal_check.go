@@ -212,15 +212,21 @@ func (s *sheet) causeRows(rows [][]cell) {
 			s.line(2, columns, widths, beside[i])
 			continue
 		}
-		first := len(s.lines)
-		s.prose(indent, row[1].tint, row[1].text)
-		if first < len(s.lines) {
-			size := strings.Repeat(" ", 2+sizes-width(row[0].text)) + s.paint(row[0]) + strings.Repeat(" ", gap)
-			s.lines[first] = size + strings.TrimLeft(s.lines[first], " ")
-		}
+		s.beside(row[0], sizes, row[1])
 		if row[2].text != "" {
 			s.row(indent, cell{columns[2].cut(row[2].text, s.width-indent), row[2].tint})
 		}
+	}
+}
+
+// beside writes text over as many lines as it needs, to the right of a size in a
+// column of that width.
+func (s *sheet) beside(size cell, sizes int, text cell) {
+	first := len(s.lines)
+	s.prose(2+sizes+gap, text.tint, text.text)
+	if first < len(s.lines) {
+		lead := strings.Repeat(" ", 2+sizes-width(size.text)) + s.paint(size) + strings.Repeat(" ", gap)
+		s.lines[first] = lead + strings.TrimLeft(s.lines[first], " ")
 	}
 }
 

@@ -123,7 +123,7 @@ func (m *markdown) unmeasuredRows(g *grid) {
 			platform = ""
 		}
 		status := whole(emoji(budget.Warn) + " " + couldNot)
-		if m.Kind == Inspect {
+		if m.Kind == Inspect || m.Kind == Suggest {
 			g.add(name+" "+status, platform, "–", "–", "–", "–", "–", "–")
 			return
 		}

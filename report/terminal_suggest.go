@@ -1,0 +1,181 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/org/image-budget/footprint"
+)
+
+// topSuggestions is how many suggestions are always visible.
+const topSuggestions = 3
+
+// suggestions writes what would help, in a few lines.
+func (s *sheet) suggestions(img *Image) {
+	all := img.suggestions()
+	if len(all) == 0 {
+		return
+	}
+	s.heading("what would help (unpacked)")
+	sizes := 0
+	for _, one := range all[:min(len(all), topSuggestions)] {
+		sizes = max(sizes, width(weight(one)))
+	}
+	for _, one := range all[:min(len(all), topSuggestions)] {
+		size, at := cell{weight(one), green}, ""
+		if one.File != "" {
+			at = "  " + plainName(spot(one))
+		}
+		text := plainName(one.Advice)
+		if room := s.width - 2 - sizes - gap; width(text)+width(at) > room {
+			s.beside(size, sizes, cell{text, plain})
+			s.pathRow(2+sizes+gap, cell{strings.TrimSpace(at), faint})
+		} else {
+			s.row(2, cell{text: strings.Repeat(" ", sizes-width(size.text))}, size, cell{text: "  "}, cell{text, plain}, cell{at, faint})
+		}
+		s.prose(2+sizes+gap, proofTint(one), proof(one, plainName))
+	}
+	if more := len(all) - topSuggestions; more > 0 {
+		s.row(2, cell{fmt.Sprintf("and %d more: image-budget suggest", more), faint})
+	}
+	s.commands(all)
+}
+
+func proofTint(s *footprint.Suggestion) tint {
+	if isVerified(s) {
+		return green
+	}
+	return faint
+}
+
+// commands writes how to apply what can be applied.
+func (s *sheet) commands(all []*footprint.Suggestion) {
+	var rows [][]cell
+	for _, c := range applying(all) {
+		rows = append(rows, []cell{{c[0], plain}, {c[1], faint}})
+	}
+	s.table(2, []column{{}, {flex: true}}, rows)
+}
+
+// suggest writes the advice on one image with everything behind it.
+func (s *sheet) suggest(img *Image) {
+	right := ""
+	if len(img.Head.Layers) > 0 {
+		right = identity(img.Head, plainName)
+	}
+	platform := img.Head.Platform
+	if platform != "" {
+		platform = plainName(platform)
+	}
+	s.header(plainName(img.title()), platform, right, faint)
+	if len(img.Head.Layers) > 0 {
+		s.prose(0, plain, sizeWords(img))
+	}
+	all := img.suggestions()
+	if len(all) == 0 {
+		s.blank()
+		s.prose(0, plain, nothingFound(img))
+	}
+	for i, one := range all {
+		s.suggestion(img, i+1, one)
+	}
+	if rows := applying(all); len(rows) > 0 {
+		s.heading("to apply")
+		s.commands(all)
+	}
+	if len(all) > 0 {
+		s.blank()
+		s.prose(0, faint, "'image-budget explain RULE' says more about a rule; all sizes are unpacked unless they say otherwise, and two suggestions may be about the same bytes")
+	}
+}
+
+// nothingFound is what there is to say without suggestions.
+func nothingFound(img *Image) string {
+	if img.Suggestions == nil {
+		return "nobody looked for suggestions"
+	}
+	return "nothing to suggest: no rule finds bytes that could go"
+}
+
+// suggestion writes one with its evidence.
+func (s *sheet) suggestion(img *Image, n int, one *footprint.Suggestion) {
+	s.heading(fmt.Sprintf("%d. %s  %s", n, one.Rule, weight(one)))
+	const indent = 3
+	s.prose(indent, plain, plainName(one.Message))
+	s.prose(indent, plain, plainName(one.Advice))
+	var about []string
+	if one.File != "" {
+		at := plainName(spot(one))
+		if one.End > one.Start {
+			at += fmt.Sprintf("–%d", one.End)
+		}
+		if one.Stage != "" {
+			at += ", stage " + plainName(one.Stage)
+		}
+		about = append(about, at)
+	}
+	about = append(about, safetyWords(one))
+	if one.Hint {
+		about = append(about, "not measured: there was no image")
+	}
+	s.prose(indent, faint, strings.Join(about, "; "))
+	var rows [][]cell
+	for _, p := range one.Paths {
+		rows = append(rows, []cell{{p.Bytes.String(), yellow}, {plainName(p.Path), plain}, {where(img, p.Layer), faint}})
+	}
+	if one.More > 0 {
+		rows = append(rows, []cell{{}, {"and " + plural(one.More, "more path"), faint}, {}})
+	}
+	s.table(indent, []column{{right: true}, {flex: true, long: true}, {flex: true, led: true}}, rows)
+	s.prose(indent, proofTint(one), proof(one, plainName))
+	if v := one.Verified; v != nil {
+		s.evidence(indent+2, v)
+	}
+	for _, u := range one.Unknown {
+		s.prose(indent, faint, "not known: "+plainName(u))
+	}
+	if lines := diffLines(one.Diff, "    "); len(lines) > 0 {
+		s.blank()
+		for _, line := range lines {
+			s.pathRow(indent, cell{line, diffTint(line)})
+		}
+	}
+}
+
+// evidence writes what was compared, and what was built and not taken.
+func (s *sheet) evidence(indent int, v *footprint.Verification) {
+	var rows [][]cell
+	for _, e := range v.Evidence {
+		mark, seen := cell{"✓", green}, []string{plainName(e.Original)}
+		if !e.Same {
+			mark = cell{"✗", red}
+		}
+		if e.Candidate != e.Original {
+			seen = append(seen, plainName(e.Candidate))
+		}
+		rows = append(rows, []cell{mark, {plainName(e.What), plain}, {strings.Join(seen, " → "), faint}})
+	}
+	s.table(indent, []column{{}, {flex: true}, {flex: true}}, rows)
+	for _, a := range v.Tried {
+		s.prose(indent, faint, triedWords(a, plainName))
+	}
+}
+
+// triedWords says why a change was not taken.
+func triedWords(a footprint.Attempt, say quote) string {
+	words := "not taken: " + say(a.Name)
+	if a.After > 0 {
+		words += ", " + a.After.String()
+	}
+	return sentence(words, said(a.Reason, say))
+}
+
+func diffTint(line string) tint {
+	switch {
+	case strings.HasPrefix(line, "+"):
+		return green
+	case strings.HasPrefix(line, "-"):
+		return red
+	}
+	return plain
+}

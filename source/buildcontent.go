@@ -22,24 +22,22 @@ type dockerfileFS struct {
 // Walk shows the text as a file, and the .dockerignore that goes with it; a
 // builder asks for no other file of this folder.
 func (d *dockerfileFS) Walk(ctx context.Context, target string, fn fs.WalkDirFunc) error {
-	// A builder compares time and size with what it was sent before, not the
-	// bytes, so each text has a time of its own.
-	sum := sha256.Sum256(d.content)
-	err := fn(d.name, &fsutil.DirEntryInfo{Stat: &types.Stat{
-		Path: d.name, Mode: 0o644, Size: int64(len(d.content)), ModTime: int64(binary.BigEndian.Uint64(sum[:]) >> 2),
-	}}, nil)
-	if err != nil {
-		return err
-	}
-	return d.FS.Walk(ctx, target, func(path string, entry fs.DirEntry, err error) error {
-		switch {
-		case path == d.name+".dockerignore":
-			return fn(path, entry, err)
-		case entry != nil && entry.IsDir():
-			return fs.SkipDir
+	whole := target == "" || target == "." || target == "/"
+	if whole || target == d.name {
+		// A builder compares time and size with what it was sent before, not the
+		// bytes, so each text has a time of its own.
+		sum := sha256.Sum256(d.content)
+		err := fn(d.name, &fsutil.DirEntryInfo{Stat: &types.Stat{
+			Path: d.name, Mode: 0o644, Size: int64(len(d.content)), ModTime: int64(binary.BigEndian.Uint64(sum[:]) >> 2),
+		}}, nil)
+		if err != nil || !whole {
+			return err
 		}
+	}
+	if !whole && target != d.name+".dockerignore" {
 		return nil
-	})
+	}
+	return d.FS.Walk(ctx, d.name+".dockerignore", fn)
 }
 
 // Open opens the text, or a file of the folder.

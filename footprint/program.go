@@ -8,7 +8,8 @@ type Program struct {
 	// ELF tells an ELF file from a script that begins with #!.
 	ELF bool
 	// Interpreter is the loader that an ELF file names, or the interpreter of a
-	// script with its Args; "" is a static program or a library.
+	// script as Linux reads it, with its Args; "" is a static program or a
+	// library.
 	Interpreter string
 	Args        string
 	// Needed are the libraries that are loaded with it, by name, and Soname is
@@ -20,8 +21,9 @@ type Program struct {
 	// Library is set on what can only be loaded, Dlopen on what loads others
 	// by a name that only running it tells.
 	Library, Dlopen bool
-	// Machine is e_machine of ELF, 32-bit and byte order included in Class as
-	// the bytes EI_CLASS and EI_DATA say.
+	// Machine is e_machine of ELF, and Class its bytes EI_CLASS and EI_DATA, the
+	// first of them high: 0x0201 is 64-bit and little-endian. Both are 0 of a
+	// script.
 	Machine uint16
 	Class   uint16
 }

@@ -110,7 +110,7 @@ func (lr *layerReader) index(r io.Reader) (*Index, error) {
 }
 
 // content reads what a file holds, hashes it, and asks whether it tells of
-// packages.
+// packages or is a program.
 func (lr *layerReader) content(r io.Reader, e *entry) (pkgdb.Facts, error) {
 	if e.size == 0 && e.kind != addRegular {
 		return pkgdb.Facts{}, nil
@@ -139,7 +139,7 @@ func (lr *layerReader) content(r io.Reader, e *entry) (pkgdb.Facts, error) {
 	if e.size > 0 {
 		e.hash = lr.hash.Sum64()
 	}
-	if !wanted {
+	if e.kind != addRegular {
 		return pkgdb.Facts{}, nil
 	}
 	return lr.packages.End(), nil

@@ -20,7 +20,7 @@ func (t *tree) inventory(out *footprint.Image, base int, baseKnown bool) {
 		o.base = -1
 	}
 	t.owners = make([]footprint.Owner, len(t.inodes))
-	t.strips = map[int32]strip{}
+	t.strips, t.programs = map[int32]strip{}, map[int32]*footprint.Program{}
 	found := o.findings()
 	o.installed = pkgdb.Combine(found)
 	o.claimed = make([]claimed, len(o.installed))
@@ -91,8 +91,20 @@ func (o *ownership) findings() []pkgdb.Found {
 		return nil
 	}
 	size := 0
+	shared := map[string]*footprint.Program{}
 	for n, inode := range o.described() {
 		facts := o.factsOf(inode)
+		if program := facts.Program; program != nil {
+			alone := pkgdb.Facts{Program: program}
+			same := string(alone.Append(nil))
+			if shared[same] == nil && size+alone.Size() <= maxFacts {
+				size += alone.Size()
+				shared[same] = program
+			}
+			if o.programs[inode], facts.Program = shared[same], nil; shared[same] == nil {
+				facts.Skipped, facts.Unread = tooManyFacts, "*"
+			}
+		}
 		if size += facts.Size(); size > maxFacts && len(facts.Packages)+len(facts.Diverted) > 0 {
 			size -= facts.Size()
 			facts.Packages, facts.Diverted, facts.Skipped, facts.Unread = nil, nil, tooManyFacts, "*"

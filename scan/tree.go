@@ -34,6 +34,9 @@ type tree struct {
 	// would remove of them; both are nil before [tree.inventory].
 	owners []footprint.Owner
 	strips map[int32]strip
+	// programs are what programs need, by inode; those that need the same share
+	// it. It is nil before [tree.inventory].
+	programs map[int32]*footprint.Program
 	// followed counts the components of symbolic links that claims led through,
 	// and tooFar is the first link that was followed no more for that, 0 if all
 	// were.
@@ -491,6 +494,7 @@ func (t *tree) files(yield func(footprint.File) bool) {
 			if nd.kind == footprint.Regular {
 				in := &t.inodes[nd.inode]
 				f.Hash, f.Layer, f.Made = in.hash, int(in.layer), int(in.made)
+				f.Program = t.programs[nd.inode]
 				if t.owners != nil {
 					f.Owner = t.owners[nd.inode]
 				}

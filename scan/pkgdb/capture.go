@@ -12,7 +12,7 @@ import (
 // The bounds of what is kept of a file that is too large to be kept whole.
 const (
 	partHead = 64 << 10
-	partsMax = 8 << 20
+	partsMax = 10 << 20
 )
 
 // largeBuffer is how much memory may wait for the next file that needs it.
@@ -28,9 +28,10 @@ type Collector struct {
 	readers []reader
 
 	file   File
-	reader *reader // nil between files
-	buffer []byte  // what was kept, in the order of the file
-	seen   int64   // how much of the file has passed
+	reader *reader // nil between files, and where nobody wants the content
+	script *footprint.Program
+	buffer []byte // what was kept, in the order of the file
+	seen   int64  // how much of the file has passed
 	// kept says where in the file the buffer comes from, when it is not whole:
 	// the head, then the parts, in order and apart from each other.
 	kept []span
@@ -42,9 +43,10 @@ func NewCollector() *Collector { return &Collector{readers: readers()} }
 
 // Begin offers a file and its first bytes: all of a short file, at least 512 of
 // a longer one. It is false where nobody wants the content; else the content
-// has to be written, and End be called.
+// has to be written. End says what was found in either case.
 func (c *Collector) Begin(f File, head []byte) bool {
 	c.file, c.reader, c.seen, c.kept, c.over = f, nil, 0, nil, false
+	c.script = readScript(f, head)
 	for i := range c.readers {
 		if c.readers[i].wants(f, head) {
 			c.reader = &c.readers[i]
@@ -136,6 +138,15 @@ func bounded(spans []span, size int64) []span {
 // End runs the reader and returns what it found; facts with everything empty
 // mean nothing. Why a file was not understood is in [Facts.Skipped].
 func (c *Collector) End() Facts {
+	facts := c.end()
+	if facts.Program == nil {
+		facts.Program = c.script
+	}
+	c.script = nil
+	return facts
+}
+
+func (c *Collector) end() Facts {
 	r := c.reader
 	c.reader = nil
 	if r == nil {

@@ -17,7 +17,7 @@ import (
 // returns what End says.
 func collect(c *Collector, f File, content []byte, piece int) (Facts, bool) {
 	if !c.Begin(f, content[:min(len(content), 512)]) {
-		return Facts{}, false
+		return c.End(), false
 	}
 	for len(content) > 0 {
 		n := min(piece, len(content))
@@ -116,7 +116,7 @@ func TestCollectorKeepsParts(t *testing.T) {
 		{"the end", []span{{size - 1000, size + 1000}}, []span{{0, partHead}, {size - 1000, size}}},
 		{"adjacent, not in order", []span{{partHead + 10, partHead + 20}, {0, partHead + 10}}, []span{{0, partHead + 20}}},
 		{"overlapping", []span{{1 << 20, 3 << 20}, {2 << 20, 4 << 20}, {3 << 20, 3<<20 + 1}}, []span{{0, partHead}, {1 << 20, 4 << 20}}},
-		{"too much", []span{{1 << 20, 12 << 20}}, []span{{0, partHead}, {1 << 20, 9 << 20}}},
+		{"too much", []span{{1 << 20, 12 << 20}}, []span{{0, partHead}, {1 << 20, 11 << 20}}},
 		{"mad", []span{{-5, -1}, {size, 1 << 62}, {5 << 20, 4 << 20}}, []span{{0, partHead}}},
 	} {
 		for _, piece := range []int{1000, 100_000, size} {

@@ -14,9 +14,11 @@ var ErrFacts = errors.New("malformed package facts")
 // larger says more than any image has packages.
 const MaxFacts = 64 << 20
 
-// What a package, and a text in a list of it, take in memory beside their bytes.
+// What a package, a program, and a text in a list of them, take in memory beside
+// their bytes.
 const (
 	packageCost = 256
+	programCost = 128
 	textCost    = 16
 )
 
@@ -35,6 +37,14 @@ func (f *Facts) Size() int {
 	for _, d := range f.Diverted {
 		size += 3*textCost + len(d.From) + len(d.To) + len(d.By)
 	}
+	if p := f.Program; p != nil {
+		size += programCost + len(p.Interpreter) + len(p.Args) + len(p.Soname)
+		for _, list := range [][]string{p.Needed, p.Runpath} {
+			for _, s := range list {
+				size += textCost + len(s)
+			}
+		}
+	}
 	return size
 }
 
@@ -50,7 +60,7 @@ func (f *Facts) Bound() {
 
 // Empty tells whether the facts say nothing.
 func (f *Facts) Empty() bool {
-	return len(f.Packages) == 0 && len(f.Diverted) == 0 && f.Debug == 0 && f.Symbols == 0 && f.Skipped == ""
+	return len(f.Packages) == 0 && len(f.Diverted) == 0 && f.Debug == 0 && f.Symbols == 0 && f.Skipped == "" && f.Program == nil
 }
 
 // Append writes the facts in a compact form, for [DecodeFacts].
@@ -70,6 +80,7 @@ func (f *Facts) Append(b []byte) []byte {
 		w.text(d.To)
 		w.text(d.By)
 	}
+	w.program(f.Program)
 	return w.b
 }
 
@@ -128,6 +139,37 @@ func (w *factWriter) pkg(p *Package) {
 	w.texts(p.Provides)
 }
 
+const (
+	programKnown = 1 << iota
+	programELF
+	programLibrary
+	programDlopen
+)
+
+func (w *factWriter) program(p *footprint.Program) {
+	if p == nil {
+		w.number(0)
+		return
+	}
+	flags := uint64(programKnown)
+	for _, f := range []struct {
+		set bool
+		bit uint64
+	}{{p.ELF, programELF}, {p.Library, programLibrary}, {p.Dlopen, programDlopen}} {
+		if f.set {
+			flags |= f.bit
+		}
+	}
+	w.number(flags)
+	w.number(uint64(p.Machine))
+	w.number(uint64(p.Class))
+	w.text(p.Interpreter)
+	w.text(p.Args)
+	w.text(p.Soname)
+	w.texts(p.Needed)
+	w.texts(p.Runpath)
+}
+
 // DecodeFacts reads what [Facts.Append] wrote of bounded facts. Anything else is
 // an error: ErrFacts.
 func DecodeFacts(b []byte) (Facts, error) {
@@ -140,6 +182,7 @@ func DecodeFacts(b []byte) (Facts, error) {
 		r.pay(3 * textCost)
 		f.Diverted = append(f.Diverted, Diversion{From: r.text(), To: r.text(), By: r.text()})
 	}
+	f.Program = r.program()
 	if r.bad || len(r.b) > 0 {
 		return Facts{}, ErrFacts
 	}
@@ -214,5 +257,21 @@ func (r *factReader) pkg() Package {
 		Asked: Asked(r.number(uint64(AsDependency))), Inside: r.bytes(),
 		Ecosystem: r.text(), Root: r.text(), Name: r.text(), Instance: r.text(), Version: r.text(),
 		Files: r.texts(), Trees: r.texts(), Requires: r.texts(), Provides: r.texts(),
+	}
+}
+
+func (r *factReader) program() *footprint.Program {
+	flags := r.number(programKnown | programELF | programLibrary | programDlopen)
+	if flags&programKnown == 0 {
+		if flags != 0 {
+			r.fail()
+		}
+		return nil
+	}
+	r.pay(programCost)
+	return &footprint.Program{
+		ELF: flags&programELF != 0, Library: flags&programLibrary != 0, Dlopen: flags&programDlopen != 0,
+		Machine: uint16(r.number(1<<16 - 1)), Class: uint16(r.number(1<<16 - 1)),
+		Interpreter: r.text(), Args: r.text(), Soname: r.text(), Needed: r.texts(), Runpath: r.texts(),
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/org/image-budget/footprint"
 )
 
 func someFacts() Facts {
@@ -17,6 +19,10 @@ func someFacts() Facts {
 			{Ecosystem: Npm, Root: "/app/node_modules/b", Name: "b", Trees: []string{"/app/node_modules/b"}, Inside: 12, Main: true, Dev: true, Asked: AsDependency},
 		},
 		Diverted: []Diversion{{From: "/bin/sh", To: "/bin/sh.distrib", By: "dash"}},
+		Program: &footprint.Program{
+			ELF: true, Interpreter: "/lib64/ld-linux-x86-64.so.2", Args: "-x", Needed: []string{"libc.so.6", "libm.so.6"},
+			Soname: "liba.so.1", Runpath: []string{"$ORIGIN/../lib"}, Library: true, Dlopen: true, Machine: 62, Class: 0x0201,
+		},
 	}
 }
 

@@ -24,9 +24,15 @@ func elfReaders() []reader {
 	}}
 }
 
-// readELF says what strip would remove, and what a Go or Rust program is made
-// of.
+// readELF says what a program needs to be run, what strip would remove, and what
+// a Go or Rust program is made of.
 func readELF(f File, c Content) (Facts, error) {
+	facts, err := readSections(f, c)
+	facts.Program = readProgram(c)
+	return facts, err
+}
+
+func readSections(f File, c Content) (Facts, error) {
 	e, err := parseELF(c)
 	switch {
 	case errors.Is(err, errMalformedELF) && c.Whole != nil:

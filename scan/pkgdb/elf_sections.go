@@ -99,17 +99,15 @@ func parseELFHead(b []byte) (elfHead, error) {
 // partsOfELF keeps the table of the sections and what stands before it, which
 // is where most linkers have their names; that of Go has the table at the begin,
 // and the names are looked up in it. It also keeps the begin of the first
-// writable segment, where Go has its build information.
+// writable segment, where Go has its build information, and what a loader reads:
+// the dynamic table and, where linkers put it, the begin of the file with the
+// names and symbols that the table leads to.
 func partsOfELF(size int64, head []byte) []span {
 	h, err := parseELFHead(head)
-	if err != nil || h.sections >= uint64(size) {
+	if err != nil {
 		return nil
 	}
-	at, n := int64(h.sections), int64(h.sectionN*h.sectionS)
-	if n == 0 {
-		n = 2 << 20
-	}
-	keep := []span{{at - 4<<20, at + n}}
+	keep := []span{{0, 2 << 20}}
 	w := h.words
 	// Both tables may be said to be anywhere.
 	inHead := func(at int64, n int) ([]byte, bool) {
@@ -118,24 +116,37 @@ func partsOfELF(size int64, head []byte) []span {
 		}
 		return head[at:], true
 	}
-	if b, ok := inHead(at+int64(h.names*h.sectionS), w.pick(40, 64)); ok {
-		from, length := w.word(b[w.pick(16, 24):]), w.word(b[w.pick(20, 32):])
+	// add keeps a range that may be said to be anywhere.
+	add := func(from, n uint64) {
 		if from < uint64(size) {
-			keep = append(keep, span{int64(from), int64(from + min(length, 1<<20))})
+			keep = append(keep, span{int64(from), int64(from + n)})
 		}
 	}
+	if at := int64(h.sections); h.sections < uint64(size) {
+		n := int64(h.sectionN * h.sectionS)
+		if n == 0 {
+			n = 2 << 20
+		}
+		keep = append(keep, span{at - 4<<20, at + n})
+		if b, ok := inHead(at+int64(h.names*h.sectionS), w.pick(40, 64)); ok {
+			add(w.word(b[w.pick(16, 24):]), min(w.word(b[w.pick(20, 32):]), 1<<20))
+		}
+	}
+	writable := false
 	for i := range h.programN {
 		program, ok := inHead(int64(h.programs)+int64(i*h.programSz), w.pick(32, 56))
 		if !ok {
 			break
 		}
-		flags := elf.ProgFlag(w.Uint32(program[w.pick(24, 4):]))
-		if elf.ProgType(w.Uint32(program)) == elf.PT_LOAD && flags&elf.PF_W != 0 {
-			from := int64(w.word(program[w.pick(4, 8):]))
-			if from > 0 && from < size {
-				keep = append(keep, span{from, from + 256<<10})
+		from, n := w.word(program[w.pick(4, 8):]), w.word(program[w.pick(16, 32):])
+		switch flags := elf.ProgFlag(w.Uint32(program[w.pick(24, 4):])); elf.ProgType(w.Uint32(program)) {
+		case elf.PT_LOAD:
+			if flags&elf.PF_W != 0 && !writable {
+				writable = true
+				add(from, 256<<10)
 			}
-			break
+		case elf.PT_DYNAMIC, elf.PT_INTERP:
+			add(from, min(n, 64<<10))
 		}
 	}
 	return keep

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/org/image-budget/footprint"
 )
 
@@ -179,6 +181,9 @@ func TestLargeELF(t *testing.T) {
 		}
 	}
 	got, _ := collect(c, File{Path: "hello", Size: int64(len(content))}, content, 100_000)
+	if diff := cmp.Diff(want.Program, got.Program); diff != "" || got.Program == nil {
+		t.Errorf("program (-of the whole file +got):\n%s", diff)
+	}
 	if got.Debug != want.Debug || got.Symbols != want.Symbols || got.Debug == 0 || got.Symbols == 0 || got.Skipped != "" {
 		t.Errorf("got %+v, of the whole file %+v", got, want)
 	}
@@ -285,6 +290,10 @@ func FuzzELF(f *testing.F) {
 		}
 	}
 	f.Add(makeELF(binary.LittleEndian, testSection{name: rustDepsSection, kind: elf.SHT_PROGBITS, content: compress(f, crates)}))
+	for _, p := range programCases {
+		f.Add(p.build(binary.LittleEndian, 8))
+		f.Add(p.build(binary.BigEndian, 4))
+	}
 	collector := &Collector{readers: elfReaders()}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		facts, _ := collect(collector, File{Path: "bin/x", Size: int64(len(b))}, b, 1<<20)
@@ -316,6 +325,9 @@ func checkFacts(t *testing.T, facts Facts, size int) {
 		if p.Main {
 			mains++
 		}
+	}
+	if p := facts.Program; p != nil && (len(p.Needed) > maxNeeded || len(p.Runpath) > maxNeeded || facts.Size() > MaxFacts) {
+		t.Errorf("%d libraries, %d folders", len(p.Needed), len(p.Runpath))
 	}
 	if sum > footprint.Bytes(size) || len(facts.Packages) > 0 && mains != 1 {
 		t.Errorf("%d bytes inside %d, and %d are the file itself", sum, size, mains)

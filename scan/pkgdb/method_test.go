@@ -11,7 +11,7 @@ import (
 
 // recordedGoldens is the method that the golden files were made with, and a hash
 // of what is in them.
-const recordedGoldens = "packages 1: 0fad9eee648b3e49"
+const recordedGoldens = "packages 2: 0fad9eee648b3e49"
 
 // TestAnotherReadingIsAnotherMethod holds Method: facts that are stored with
 // layers under its name must be those that the readers of today would find.

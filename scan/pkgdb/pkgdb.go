@@ -22,7 +22,7 @@ import (
 // Method names what the readers make of the files that they want. Facts are
 // stored with their layer under this name: raise the number whenever a reader
 // tells something else of the same bytes, and layers are read anew.
-const Method = "packages 1"
+const Method = "packages 2"
 
 // The ecosystems, as packages have them.
 const (
@@ -60,6 +60,8 @@ type Facts struct {
 	// Debug and Symbols are the bytes of this file that are debug sections, and
 	// symbol tables that nothing needs at run time: what strip would remove.
 	Debug, Symbols footprint.Bytes
+	// Program is what the file needs to be run or loaded, nil if it cannot be.
+	Program *footprint.Program
 	// Skipped says in a few words why the file, or a part of it, was not
 	// understood: "larger than 64 MB", "malformed". Whatever was understood is
 	// in the other fields.
@@ -155,7 +157,7 @@ type reader struct {
 	// the reader is given nothing, and the facts say so, unless parts is set.
 	max int64
 	// parts tells what else to keep of a larger file, of which the first 64 KiB
-	// are kept, and given to it. It is at most 8 MiB together; what goes beyond
+	// are kept, and given to it. It is at most 10 MiB together; what goes beyond
 	// is not kept.
 	parts func(size int64, head []byte) []span
 	// read is never given more than it was promised, and may keep nothing of

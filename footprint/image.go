@@ -187,6 +187,8 @@ type File struct {
 	Layer, Made int
 	// Mode are the permission bits, setuid, setgid and sticky included.
 	Mode uint16
+	// UID and GID are the user and the group that it is stored with.
+	UID, GID uint32
 	// Owner is whom the file belongs to; all names of one file have one owner.
 	Owner Owner
 	// Debug and Symbols are the bytes of debug sections and of symbol tables in

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 
 	"github.com/cespare/xxhash/v2"
@@ -75,7 +76,9 @@ type entry struct {
 	size int64
 	hash uint64
 	mode uint16
-	link []byte
+	// uid and gid are whom it belongs to; a hard link has those of its target.
+	uid, gid uint32
+	link     []byte
 	// record counts from 0 in the layer.
 	record int
 	// shared is how many leading bytes path has in common with the entry
@@ -97,15 +100,16 @@ func (x *Index) add(e entry) {
 	b = append(b, e.path[shared:]...)
 	switch e.kind {
 	case addRegular, addHidden:
-		b = binary.AppendUvarint(b, uint64(e.mode))
+		b = appendOwner(binary.AppendUvarint(b, uint64(e.mode)), e)
 		b = binary.AppendUvarint(b, uint64(e.size))
 		if e.size > 0 {
 			b = binary.LittleEndian.AppendUint64(b, e.hash)
 		}
 		x.unpacked += footprint.Bytes(e.size)
 	case addDirectory, addOther:
-		b = binary.AppendUvarint(b, uint64(e.mode))
+		b = appendOwner(binary.AppendUvarint(b, uint64(e.mode)), e)
 	case addHardLink, addSymlink:
+		b = appendOwner(b, e)
 		b = binary.AppendUvarint(b, uint64(len(e.link)))
 		b = append(b, e.link...)
 	}
@@ -115,6 +119,10 @@ func (x *Index) add(e entry) {
 	x.records = b
 	x.last = append(x.last[:0], e.path...)
 	x.entries++
+}
+
+func appendOwner(b []byte, e entry) []byte {
+	return binary.AppendUvarint(binary.AppendUvarint(b, uint64(e.uid)), uint64(e.gid))
 }
 
 // tell stores what the content of the last added file tells.
@@ -148,13 +156,16 @@ func (x *Index) all() iter.Seq2[entry, error] {
 			switch e.kind {
 			case addRegular, addHidden:
 				e.mode = uint16(d.uvarint(1<<16 - 1))
+				e.uid, e.gid = d.owner()
 				e.size = int64(d.uvarint(1<<63 - 1))
 				if e.size > 0 {
 					e.hash = d.uint64()
 				}
 			case addDirectory, addOther:
 				e.mode = uint16(d.uvarint(1<<16 - 1))
+				e.uid, e.gid = d.owner()
 			case addHardLink, addSymlink:
+				e.uid, e.gid = d.owner()
 				e.link = d.bytes(d.uvarint(maxPath))
 			case whiteout, opaque:
 			default:
@@ -202,6 +213,11 @@ func (d *decoder) uvarint(max uint64) uint64 {
 	return v
 }
 
+func (d *decoder) owner() (uid, gid uint32) {
+	uid = uint32(d.uvarint(math.MaxUint32))
+	return uid, uint32(d.uvarint(math.MaxUint32))
+}
+
 func (d *decoder) bytes(n uint64) []byte {
 	if n > uint64(len(d.b)) {
 		d.fail()
@@ -224,7 +240,7 @@ func (d *decoder) uint64() uint64 {
 // describes, the method of its estimate and that of its facts, the counts, and
 // the records and facts, compressed. Another method makes the whole index
 // foreign.
-const indexMagic = "image-budget layer index 3\n"
+const indexMagic = "image-budget layer index 4\n"
 
 // maxIndex bounds the unpacked records of a stored index, far above what
 // MaxFiles entries need.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 
 	"github.com/cespare/xxhash/v2"
@@ -160,7 +161,7 @@ func classify(h *tar.Header) (entry, bool, error) {
 	if err != nil {
 		return entry{}, false, err
 	}
-	e := entry{path: path, mode: uint16(h.Mode & 0o7777)}
+	e := entry{path: path, mode: uint16(h.Mode & 0o7777), uid: numericID(h.Uid), gid: numericID(h.Gid)}
 	dir, base := splitPath(path)
 	switch {
 	case len(path) == 0:
@@ -202,6 +203,9 @@ func classify(h *tar.Header) (entry, bool, error) {
 	}
 	return e, true, nil
 }
+
+// numericID is a user or group of a tar; the kernel knows no larger ones.
+func numericID(id int) uint32 { return uint32(min(max(int64(id), 0), math.MaxUint32)) }
 
 func classifyWhiteout(e entry, dir, base []byte) (entry, bool, error) {
 	name := base[len(whiteoutPrefix):]

@@ -192,24 +192,24 @@ func TestRemoteIndexesThatAreRefused(t *testing.T) {
 	good := stored[ids[0]]
 	directory := func(path string) []byte {
 		b := append([]byte{byte(addDirectory), 0}, binary.AppendUvarint(nil, uint64(len(path)))...)
-		return append(append(b, path...), 0)
+		return append(append(b, path...), 0, 0, 0)
 	}
 	// Each record stands for the same long path, which costs work to check.
 	long := directory(strings.Repeat("x/", 2047) + "x")
 	same := append([]byte{byte(addDirectory)}, binary.AppendUvarint(nil, 4095)...)
-	many := append(slices.Clone(long), bytes.Repeat(append(same, 0, 0), 6_000_000)...)
+	many := append(slices.Clone(long), bytes.Repeat(append(same, 0, 0, 0, 0), 6_000_000)...)
 	for name, data := range map[string][]byte{
 		"empty":                  nil,
 		"garbage":                []byte("<html>"),
 		"cut":                    good[:len(good)-3],
 		"damaged":                append(slices.Clone(good[:len(good)-1]), good[len(good)-1]^1),
 		"another layer's":        stored[ids[1]],
-		"another version's":      bytes.Replace(good, []byte("index 3\n"), []byte("index 2\n"), 1),
+		"another version's":      bytes.Replace(good, []byte("index 4\n"), []byte("index 3\n"), 1),
 		"too few entries":        forged(t, ids[0], 2, -1, directory("a")),
 		"more than it says":      forged(t, ids[0], 0, -1, directory("a")),
 		"an estimate too large":  forged(t, ids[0], 1, 1<<60, directory("a")),
 		"a path that leads out":  forged(t, ids[0], 1, -1, directory("../a")),
-		"a file of an exabyte":   forged(t, ids[0], 1, -1, append([]byte{byte(addRegular), 0, 1, 'a', 0}, append(binary.AppendUvarint(nil, 1<<60), make([]byte, 8)...)...)),
+		"a file of an exabyte":   forged(t, ids[0], 1, -1, append([]byte{byte(addRegular), 0, 1, 'a', 0, 0, 0}, append(binary.AppendUvarint(nil, 1<<60), make([]byte, 8)...)...)),
 		"a bomb":                 forged(t, ids[0], 1, -1, make([]byte, maxRemoteIndex+1)),
 		"a bomb that is a claim": withSum(append(forged(t, ids[0], 1, -1, nil)[len(indexMagic)+8:], 0x28, 0xb5, 0x2f, 0xfd, 0xe0, 0, 0, 0, 0, 0, 1, 0, 0)),
 		"too many entries":       forged(t, ids[0], 6_000_001, -1, many),

@@ -62,6 +62,8 @@ type node struct {
 	layer   uint16
 	mode    uint16
 	kind    footprint.Kind // 0 is dead
+	// uid and gid are whom it belongs to.
+	uid, gid uint32
 }
 
 // inode is the payload of one regular file in one layer.
@@ -314,7 +316,7 @@ func (a *applier) add(e entry) error {
 	case addOther:
 		a.put(n, footprint.Other, replaced)
 	}
-	a.nodes[n].mode = e.mode
+	a.nodes[n].mode, a.nodes[n].uid, a.nodes[n].gid = e.mode, e.uid, e.gid
 	return nil
 }
 
@@ -397,10 +399,11 @@ func (a *applier) addHardLink(e entry) error {
 	target, inode, link := a.lookup(e.link), int32(0), int32(0)
 	var kind footprint.Kind
 	var mode uint16
+	var uid, gid uint32
 	switch {
 	case target > root && a.nodes[target].kind != footprint.Directory:
 		kind, inode, mode = a.nodes[target].kind, a.nodes[target].inode, a.nodes[target].mode
-		link = a.nodes[target].link
+		link, uid, gid = a.nodes[target].link, a.nodes[target].uid, a.nodes[target].gid
 	case a.hidden[string(e.link)] != 0:
 		kind, inode = footprint.Regular, a.hidden[string(e.link)]
 	default:
@@ -428,6 +431,7 @@ func (a *applier) addHardLink(e entry) error {
 	}
 	a.put(n, kind, replaced)
 	a.nodes[n].mode, a.nodes[n].link = mode, link
+	a.nodes[n].uid, a.nodes[n].gid = uid, gid
 	if kind == footprint.Regular {
 		a.nodes[n].inode = inode
 		a.inodes[inode].fate, a.inodes[inode].node = alive, n
@@ -460,7 +464,7 @@ func (a *applier) parent(path []byte) (int32, error) {
 		}
 		if a.nodes[next].kind != footprint.Directory {
 			a.put(next, footprint.Directory, replaced)
-			a.nodes[next].mode = 0o755
+			a.nodes[next].mode, a.nodes[next].uid, a.nodes[next].gid = 0o755, 0, 0
 		}
 		n = next
 	}
@@ -486,7 +490,7 @@ func (t *tree) files(yield func(footprint.File) bool) {
 		slices.SortFunc(children, func(a, b int32) int { return bytes.Compare(t.name(a), t.name(b)) })
 		for _, c := range children {
 			nd := &t.nodes[c]
-			f := footprint.File{Path: prefix + string(t.name(c)), Kind: nd.kind, Layer: int(nd.layer), Made: int(nd.layer), Mode: nd.mode}
+			f := footprint.File{Path: prefix + string(t.name(c)), Kind: nd.kind, Layer: int(nd.layer), Made: int(nd.layer), Mode: nd.mode, UID: nd.uid, GID: nd.gid}
 			if nd.kind == footprint.Symlink {
 				link := t.links[nd.link]
 				f.Link = string(t.targets[link.from:link.to])

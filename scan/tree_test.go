@@ -282,3 +282,35 @@ func TestNoLayers(t *testing.T) {
 		t.Errorf("got %+v", m)
 	}
 }
+
+func TestOwnersOfFiles(t *testing.T) {
+	var layers [][]byte
+	for _, headers := range [][]tar.Header{
+		{
+			{Name: "app/", Typeflag: tar.TypeDir, Mode: 0o755, Uid: 1000, Gid: 1001},
+			{Name: "app/a", Typeflag: tar.TypeReg, Uid: 7, Gid: 8},
+			{Name: "app/hard", Typeflag: tar.TypeLink, Linkname: "app/a"},
+			{Name: "app/soft", Typeflag: tar.TypeSymlink, Linkname: "a", Uid: 9, Gid: 9},
+			{Name: "b", Typeflag: tar.TypeReg, Uid: 1 << 40, Gid: 1},
+			{Name: "c/d", Typeflag: tar.TypeReg, Uid: 5},
+		},
+		// A directory that is there takes the owner of the layer above.
+		{{Name: "app/", Typeflag: tar.TypeDir, Mode: 0o700, Uid: 33}},
+	} {
+		var buf bytes.Buffer
+		tw := tar.NewWriter(&buf)
+		for _, h := range headers {
+			must(t, tw.WriteHeader(&h))
+		}
+		must(t, tw.Close())
+		layers = append(layers, buf.Bytes())
+	}
+	var got []string
+	for f := range measure(t, layers).Files {
+		got = append(got, fmt.Sprintf("%s %d:%d", f.Path, f.UID, f.GID))
+	}
+	want := []string{"/app 33:0", "/app/a 7:8", "/app/hard 7:8", "/app/soft 9:9", "/b 4294967295:1", "/c 0:0", "/c/d 5:0"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -16,6 +16,9 @@ import (
 
 var update = flag.Bool("update", false, "write what is there as what is wanted")
 
+// scriptSeed has other scripts written.
+var scriptSeed = flag.Uint64("script-seed", 1, "where TestRandomScriptsAgreeWithTheShell begins")
+
 // captured is what testdata/attribute/capture.py keeps of a build.
 type captured struct {
 	Builder    string            `json:"builder"`

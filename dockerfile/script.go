@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -24,7 +26,11 @@ const (
 type Script struct {
 	// Calls are the simple commands, in the order of the text.
 	Calls []Call
-	// Start and End are the bytes of Src that hold the text.
+	// Within are the commands of $(…), `…` and <(…), in the order of the text.
+	// None of them is Certain, and their Join begins anew in each.
+	Within []Call
+	// Start and End are the bytes of Src that hold the text, without the lines of
+	// here-documents that a command reads.
 	Start, End int
 	// Heredoc tells that the text is a here-document, whose lines are joined by
 	// line breaks and not by continuations.
@@ -46,12 +52,14 @@ type Call struct {
 	Join string
 	// Certain tells that it runs whenever the script comes that far without an
 	// error: it stands in no condition, loop, function, subshell, pipe or
-	// background, and not behind ||.
+	// background, not beside an || that does more than forgive its failure, and
+	// not behind a test or what may end the script.
 	Certain bool
 	// Last tells that nothing that the script does comes after it, and that it
 	// is Certain.
 	Last bool
-	// Dir is where it runs, absolute, "" if unknown.
+	// Dir is where it runs if nothing before it failed, absolute and clean, ""
+	// if unknown.
 	Dir string
 	// Set are the variables that are set for it alone, in order.
 	Set []Assignment
@@ -116,128 +124,299 @@ var ErrNoShell = errors.New("it runs no POSIX shell")
 // exec form, and with another shell than sh, ash, dash, ksh or bash; other errors say
 // what is not valid.
 func (s Step) Script() (*Script, error) {
-	text, at, heredoc, err := s.shellText()
+	t, err := s.shellText()
 	if err != nil {
 		return nil, err
 	}
-	lang := syntax.LangBash // a superset: dash would refuse what only bash knows
-	file, err := parseShell(text, lang)
-	if err != nil {
-		return nil, err
+	return s.script(t)
+}
+
+// ShellExec reads the text of an exec form that runs a shell, as in
+// ["sh", "-c", "…"], and is ErrNoShell for all others. Its places are those of
+// the whole instruction, and good for no edit.
+func (s Step) ShellExec() (*Script, error) {
+	command := s.Exec()
+	if len(command) < 3 || !isShell(command[0]) {
+		return nil, ErrNoShell
 	}
-	out := &Script{Heredoc: heredoc}
-	if len(at) > 0 {
-		out.Start, out.End = at[0], at[len(at)-1]
-	}
-	for _, word := range s.Shell[1:] {
-		if strings.HasPrefix(word, "-") && !strings.HasPrefix(word, "--") && strings.Contains(word, "e") {
-			out.ErrExit = true
+	text := -1
+	for i, word := range command[1:] {
+		if !strings.HasPrefix(word, "-") {
+			break
+		}
+		if !strings.HasPrefix(word, "--") && strings.HasSuffix(word, "c") {
+			text = i + 2
 		}
 	}
-	r := &shellReader{step: s, text: text, at: at, out: out, vars: map[string]string{}, dir: s.Dir}
-	r.stmts(file.Stmts, true)
-	if n := len(out.Calls); n > 0 && out.Calls[n-1].Certain && !r.open {
-		out.Calls[n-1].Last = true
+	if text < 0 || text >= len(command) {
+		return nil, ErrNoShell
 	}
-	if r.tooMany {
+	t := shellText{text: command[text], at: make([]int, len(command[text])+1), options: command[1:text]}
+	start, end := s.Bytes()
+	for i := range t.at {
+		t.at[i] = start
+	}
+	out, err := s.script(t)
+	if err != nil {
+		return nil, err
+	}
+	out.Start, out.End = start, end
+	for _, calls := range [][]Call{out.Calls, out.Within} {
+		for i := range calls {
+			calls[i].Start, calls[i].End = start, end
+			for _, words := range [][]Word{calls[i].Words, calls[i].To} {
+				for j := range words {
+					words[j].Start, words[j].End = start, end
+				}
+			}
+			for j := range calls[i].Set {
+				calls[i].Set[j].Value.Start, calls[i].Set[j].Value.End = start, end
+			}
+		}
+	}
+	return out, nil
+}
+
+func (s Step) script(t shellText) (*Script, error) {
+	// It is a superset: where dash differs, nothing is known.
+	file, err := parseShell(t.text, syntax.LangBash)
+	if err != nil {
+		return nil, err
+	}
+	out := &Script{Heredoc: t.heredoc, Start: t.at[0], End: t.at[0]}
+	if n := t.command(); n > 0 {
+		out.End = t.at[n-1] + 1
+	}
+	out.ErrExit, _ = errExit(t.options, false)
+	r := &shellReader{step: s, text: t.text, at: t.at, out: out, vars: map[string]string{}, lost: map[string]bool{}, dir: s.Dir, last: -1}
+	r.findFunctions(file)
+	r.stmts(file.Stmts, true)
+	switch {
+	case r.tooMany:
 		return nil, fmt.Errorf("the script has more than %d commands", maxCalls)
+	case r.tooDeep:
+		return nil, fmt.Errorf("the script nests more than %d deep", maxScriptDepth)
+	case r.last >= 0 && !r.trap && out.Calls[r.last].Certain:
+		out.Calls[r.last].Last = true
 	}
 	return out, nil
 }
 
 func parseShell(text string, lang syntax.LangVariant) (file *syntax.File, err error) {
-	if strings.Count(text, "(")+strings.Count(text, "{")+strings.Count(text, "`") > 20*maxScriptDepth {
+	if tooDeep(text) {
 		return nil, errors.New("the script nests too deep to be read")
 	}
-	guarded := guard(func() error {
-		file, err = syntax.NewParser(syntax.Variant(lang)).Parse(strings.NewReader(text), "")
+	if strings.ContainsAny(text, "\x00\r") {
+		// The shell takes them as part of a word, or not at all.
+		return nil, errors.New("the script has characters that no shell text has")
+	}
+	parse := func() error {
+		file, err = syntax.NewParser(syntax.Variant(lang), syntax.KeepComments(true)).Parse(strings.NewReader(text), "")
 		return err
-	})
-	return file, guarded
+	}
+	if guarded := guard(parse); guarded != nil || !continuedComment.MatchString(text) {
+		return file, guarded
+	}
+	// A comment ends with its line, though a backslash stands before the end. The
+	// parser reads on: it must not see it.
+	for range 3 {
+		plain := []byte(text)
+		syntax.Walk(file, func(n syntax.Node) bool {
+			if c, ok := n.(*syntax.Comment); ok {
+				end := min(int(c.Hash.Offset()), len(plain))
+				if line := bytes.IndexByte(plain[end:], '\n'); line > 0 && plain[end+line-1] == '\\' {
+					plain[end+line-1] = ' '
+				}
+			}
+			return true
+		})
+		if string(plain) == text {
+			return file, nil
+		}
+		text = string(plain)
+		if guarded := guard(parse); guarded != nil {
+			return nil, guarded
+		}
+	}
+	return nil, errors.New("its comments are not read")
+}
+
+// continuedComment may be a comment that ends in a backslash.
+var continuedComment = regexp.MustCompile(`#[^\n]*\\\n`)
+
+// opens begins something that the parser reads by calling itself.
+var opens = regexp.MustCompile("[({`\\[]|\\b(?:if|elif|while|until|for|case|select|function|time|coproc)\\b")
+
+// prefixes are operators that stand before another one.
+var prefixes = regexp.MustCompile(`[-+!~?:=*,\s]{1000}`)
+
+// tooDeep tells whether a text may nest so deep that the parser, which calls
+// itself, runs out of stack: no error that could be caught.
+func tooDeep(text string) bool {
+	const many = 20 * maxScriptDepth
+	return len(opens.FindAllStringIndex(text, many+1)) > many || prefixes.MatchString(text)
 }
 
 // shells are those whose text is read.
 var shells = []string{"sh", "ash", "dash", "bash", "ksh"}
 
-// shellText is the text that the shell gets, and the place in Src of each of its
-// bytes and of its end.
-func (s Step) shellText() (text string, at []int, heredoc bool, err error) {
+// shellText is the text that a shell gets.
+type shellText struct {
+	text string
+	// at is the place in Src of each of its bytes, and of its end.
+	at []int
+	// heredoc tells that it is a here-document. documents is where the
+	// here-documents begin that its commands read, 0 for none.
+	heredoc   bool
+	documents int
+	// options are those of the shell.
+	options []string
+}
+
+// command is the length without here-documents.
+func (t shellText) command() int {
+	if t.documents > 0 {
+		return t.documents
+	}
+	return len(t.text)
+}
+
+func (s Step) shellText() (shellText, error) {
 	line, shellForm := s.commandLine()
-	if !shellForm || len(s.Shell) == 0 || !isShell(s.Shell[0]) || len(line) == 0 {
-		return "", nil, false, ErrNoShell
+	if !shellForm || len(line) == 0 {
+		return shellText{}, ErrNoShell
 	}
-	joined, places := s.joined()
-	if c, ok := s.command.(*instructions.RunCommand); ok && len(c.Files) > 0 {
-		if parser.MustParseHeredoc(line[0]) == nil {
-			return "", nil, false, errors.New("a here-document within a command is not read")
+	joined, places, next := s.joined()
+	c, ok := s.command.(*instructions.RunCommand)
+	if !ok || len(c.Files) == 0 || parser.MustParseHeredoc(line[0]) == nil {
+		if !s.shellRuns() {
+			return shellText{}, ErrNoShell
 		}
-		data := c.Files[0].Data
-		if strings.HasPrefix(strings.TrimLeft(data, "\t"), "#!") && !isShell(strings.Fields(interpreterOf(data) + " ?")[0]) {
-			return "", nil, false, ErrNoShell
+		trimmed := strings.TrimRightFunc(joined, unicode.IsSpace)
+		if !strings.HasSuffix(trimmed, line[0]) || line[0] == "" {
+			return shellText{}, errors.New("the command is not found in the file")
 		}
-		if c.Files[0].Chomp {
-			return "", nil, false, errors.New("a here-document whose tabs are cut is not read")
+		from := len(trimmed) - len(line[0])
+		t := shellText{text: line[0], at: slices.Clone(places[from : from+len(line[0])+1]), options: s.Shell[1:]}
+		if ok && len(c.Files) > 0 {
+			return t.withDocuments(c.Files, s.file.Src, next)
 		}
-		start, end := s.Bytes()
-		from := bytes.IndexByte(s.file.Src[start:end], '\n')
-		// The first line may be continued: the document begins where its text is.
-		for from >= 0 && !bytes.HasPrefix(s.file.Src[start+from+1:end], []byte(data)) {
-			next := bytes.IndexByte(s.file.Src[start+from+1:end], '\n')
-			if next < 0 {
-				from = -1
-				break
+		return t, nil
+	}
+	// A here-document is the whole script.
+	file := c.Files[0]
+	if !bytes.HasPrefix(s.file.Src[min(next, len(s.file.Src)):], []byte(file.Data)) {
+		return shellText{}, errors.New("the here-document is not found in the file")
+	}
+	t := shellText{heredoc: true}
+	if !file.Chomp {
+		t.text = file.Data
+		for i := range len(file.Data) + 1 {
+			t.at = append(t.at, next+i)
+		}
+	} else {
+		var text strings.Builder
+		for line := range strings.Lines(file.Data) {
+			cut := strings.TrimLeft(line, "\t")
+			for i := range len(cut) {
+				t.at = append(t.at, next+len(line)-len(cut)+i)
 			}
-			from += next + 1
+			text.WriteString(cut)
+			next += len(line)
 		}
-		if from < 0 {
-			return "", nil, false, errors.New("the here-document is not found in the file")
-		}
-		at = make([]int, len(data)+1)
-		for i := range at {
-			at[i] = start + from + 1 + i
-		}
-		return data, at, true, nil
+		t.text, t.at = text.String(), append(t.at, next)
 	}
-	text = line[0]
-	trimmed := strings.TrimRightFunc(joined, unicode.IsSpace)
-	if !strings.HasSuffix(trimmed, text) {
-		return "", nil, false, errors.New("the command is not found in the file")
+	interpreter, shebang := interpreterOf(t.text)
+	switch {
+	case shebang && (len(interpreter) == 0 || !isShell(interpreter[0])), !shebang && !s.shellRuns():
+		return shellText{}, ErrNoShell
+	case shebang:
+		t.options = interpreter[1:]
+	default:
+		t.options = s.Shell[1:]
 	}
-	from := len(trimmed) - len(text)
-	return text, places[from : from+len(text)+1], false, nil
+	return t, nil
 }
 
-// interpreterOf is the interpreter of a first line.
-func interpreterOf(data string) string {
-	line, _, _ := strings.Cut(strings.TrimLeft(data, "\t"), "\n")
-	return strings.TrimPrefix(line, "#!")
-}
-
-func isShell(name string) bool {
-	base := path.Base(name)
-	for _, s := range shells {
-		if base == s {
-			return true
+// withDocuments adds the here-documents that commands read, as BuildKit gives
+// them to the shell: each without its tabs before the end.
+func (t shellText) withDocuments(files []instructions.ShellInlineFile, src []byte, next int) (shellText, error) {
+	text := []byte(t.text)
+	t.documents = len(text)
+	t.at = t.at[:len(text)]
+	for _, f := range files {
+		if next > len(src) || !bytes.HasPrefix(src[next:], []byte(f.Data)) {
+			return shellText{}, errors.New("the here-document is not found in the file")
+		}
+		text = append(append(text, '\n'), f.Data...)
+		t.at = append(t.at, max(next-1, 0))
+		for range len(f.Data) {
+			t.at = append(t.at, next)
+			next++
+		}
+		for f.Chomp && next < len(src) && src[next] == '\t' {
+			next++
+		}
+		if !bytes.HasPrefix(src[min(next, len(src)):], []byte(f.Name)) {
+			return shellText{}, errors.New("the end of the here-document is not found in the file")
+		}
+		text = append(text, f.Name...)
+		for range len(f.Name) {
+			t.at = append(t.at, next)
+			next++
+		}
+		if stop := bytes.IndexByte(src[next:], '\n'); stop >= 0 {
+			next += stop + 1
+		} else {
+			next = len(src)
 		}
 	}
-	return false
+	t.text, t.at = string(text), append(t.at, next)
+	return t, nil
 }
+
+// shellRuns tells whether SHELL is one whose text is read.
+func (s Step) shellRuns() bool {
+	return len(s.Shell) > 1 && isShell(s.Shell[0]) && slices.ContainsFunc(s.Shell[1:], func(word string) bool {
+		return strings.HasPrefix(word, "-") && !strings.HasPrefix(word, "--") && strings.Contains(word, "c")
+	})
+}
+
+// interpreterOf is what the first line of a text names as its interpreter, with
+// its options, and whether it names one.
+func interpreterOf(text string) ([]string, bool) {
+	line, _, _ := strings.Cut(text, "\n")
+	rest, ok := strings.CutPrefix(line, "#!")
+	if !ok {
+		return nil, false
+	}
+	words := strings.Fields(rest)
+	if len(words) > 1 && path.Base(words[0]) == "env" {
+		words = words[1:]
+		if words[0] == "-S" {
+			words = words[1:]
+		}
+	}
+	return words, true
+}
+
+func isShell(name string) bool { return slices.Contains(shells, path.Base(name)) }
 
 // joined is the instruction in one line, as the parser joins it: without
 // comments and empty lines between the continued ones, and without the
 // characters that continue them. places has the place in Src of each byte, and
-// one more: that of the end.
-func (s Step) joined() (string, []int) {
+// one more: that of the end. next is where the line after it begins, which may
+// be a here-document.
+func (s Step) joined() (line string, places []int, next int) {
 	start, end := s.Bytes()
 	src := s.file.Src
 	var out []byte
-	var places []int
 	last := start
-	for at := start; at < end || at == start; {
-		stop := bytes.IndexByte(src[at:end], '\n')
-		next := at + stop + 1
-		if stop < 0 {
-			stop, next = end-at, end
+	for next = start; next < end; {
+		at := next
+		stop := bytes.IndexByte(src[at:], '\n')
+		if next = at + stop + 1; stop < 0 {
+			stop, next = len(src)-at, len(src)
 		}
 		line := bytes.TrimRight(src[at:at+stop], "\r\n")
 		blank := bytes.TrimLeftFunc(line, unicode.IsSpace)
@@ -246,17 +425,12 @@ func (s Step) joined() (string, []int) {
 			for i, c := range line {
 				out, places = append(out, c), append(places, at+i)
 			}
-			last = at + len(line)
-			if !more {
+			if last = at + len(line); !more {
 				break
 			}
 		}
-		if next >= end {
-			break
-		}
-		at = next
 	}
-	return string(out), append(places, last)
+	return string(out), append(places, last), next
 }
 
 // continued cuts the escape character from the end of a line that goes on.
@@ -266,345 +440,4 @@ func (f *File) continued(line []byte) ([]byte, bool) {
 		return line, false
 	}
 	return cut[:len(cut)-1], true
-}
-
-// shellReader collects the commands of a script.
-type shellReader struct {
-	step Step
-	text string
-	at   []int
-	out  *Script
-	// vars are the variables that the script has set so far, for certain, to a
-	// known value; "" as a key's absence leaves it to the environment.
-	vars  map[string]string
-	lost  map[string]bool
-	dir   string
-	join  string
-	depth int
-	// open is set where the script ends in something that is no simple command.
-	open, tooMany bool
-}
-
-func (r *shellReader) place(offset uint) int {
-	return r.at[min(int(offset), len(r.at)-1)]
-}
-
-func (r *shellReader) stmts(list []*syntax.Stmt, certain bool) {
-	for _, s := range list {
-		r.stmt(s, certain)
-		r.join = ";"
-	}
-}
-
-func (r *shellReader) stmt(s *syntax.Stmt, certain bool) {
-	if r.depth++; r.depth > maxScriptDepth {
-		r.tooMany = true
-	}
-	defer func() { r.depth-- }()
-	if r.tooMany || s == nil {
-		return
-	}
-	if s.Background || s.Coprocess || s.Negated {
-		certain = false
-	}
-	r.open = false
-	switch c := s.Cmd.(type) {
-	case *syntax.CallExpr:
-		r.call(s, c, certain)
-	case *syntax.BinaryCmd:
-		switch c.Op {
-		case syntax.AndStmt:
-			r.stmt(c.X, certain)
-			r.join = "&&"
-			// Behind an && of something that may fail on purpose nothing is certain.
-			r.stmt(c.Y, certain && !fallible(c.X))
-		case syntax.OrStmt:
-			r.stmt(c.X, certain && plainFallback(c.Y))
-			r.join = "||"
-			r.apart(func() { r.stmt(c.Y, false) })
-			r.open = true
-		default:
-			r.apart(func() {
-				r.stmt(c.X, false)
-				r.join = "|"
-				r.stmt(c.Y, false)
-			})
-			r.open = true
-		}
-	case *syntax.Block:
-		r.stmts(c.Stmts, certain && len(s.Redirs) == 0)
-	case *syntax.Subshell:
-		r.apart(func() { r.stmts(c.Stmts, false) })
-		r.open = true
-	case *syntax.DeclClause:
-		for _, a := range c.Args {
-			if a.Name != nil {
-				r.assign(a, certain)
-			}
-		}
-	default:
-		// Conditions, loops, functions: what is in them may run.
-		r.apart(func() {
-			syntax.Walk(c, func(n syntax.Node) bool {
-				if inner, ok := n.(*syntax.Stmt); ok {
-					r.stmt(inner, false)
-					r.join = ";"
-					return false
-				}
-				return true
-			})
-		})
-		r.open = true
-	}
-}
-
-// fallible tells whether a statement is a test, so that what follows && may not
-// run.
-func fallible(s *syntax.Stmt) bool {
-	switch c := s.Cmd.(type) {
-	case *syntax.TestClause:
-		return true
-	case *syntax.BinaryCmd:
-		return c.Op == syntax.AndStmt && fallible(c.Y)
-	case *syntax.CallExpr:
-		if len(c.Args) > 0 {
-			name := c.Args[0].Lit()
-			return name == "[" || name == "test" || name == "command" || name == "which" || name == "grep"
-		}
-	}
-	return s.Negated
-}
-
-// plainFallback tells whether what stands behind || only forgives a failure.
-func plainFallback(s *syntax.Stmt) bool {
-	c, ok := s.Cmd.(*syntax.CallExpr)
-	if !ok || len(c.Args) == 0 {
-		return false
-	}
-	name := c.Args[0].Lit()
-	return name == "true" || name == ":" || name == "exit" || name == "echo"
-}
-
-// apart reads what changes nothing for certain for what follows it.
-func (r *shellReader) apart(read func()) {
-	dir, before := r.dir, len(r.out.Calls)
-	read()
-	r.dir = dir
-	// A cd in a condition leaves open where the script goes on.
-	for _, c := range r.out.Calls[before:] {
-		if c.Name() == "cd" && r.depth > 0 {
-			r.dir = dir
-		}
-	}
-}
-
-func (r *shellReader) call(s *syntax.Stmt, c *syntax.CallExpr, certain bool) {
-	if len(c.Args) == 0 {
-		for _, a := range c.Assigns {
-			r.assign(a, certain)
-		}
-		return
-	}
-	if len(r.out.Calls) >= maxCalls {
-		r.tooMany = true
-		return
-	}
-	call := Call{Join: r.join, Certain: certain, Dir: r.dir, Start: r.place(c.Pos().Offset()), End: r.place(c.End().Offset())}
-	for _, a := range c.Assigns {
-		if a.Name != nil {
-			set := Assignment{Name: a.Name.Value}
-			if a.Value != nil {
-				set.Value = r.joinWords(r.words(a.Value))
-			}
-			call.Set = append(call.Set, set)
-		}
-	}
-	for _, w := range c.Args {
-		call.Words = append(call.Words, r.words(w)...)
-	}
-	for _, redirect := range s.Redirs {
-		switch redirect.Op {
-		case syntax.RdrOut, syntax.AppOut, syntax.RdrClob, syntax.RdrAll, syntax.AppAll:
-			call.To = append(call.To, r.joinWords(r.words(redirect.Word)))
-		}
-	}
-	r.follow(call)
-	r.out.Calls = append(r.out.Calls, call)
-}
-
-// follow does what cd and set do to what comes after.
-func (r *shellReader) follow(call Call) {
-	args := call.Args()
-	switch call.Name() {
-	case "cd", "pushd":
-		switch {
-		case len(args) == 1 && call.Words[1].Known && strings.HasPrefix(args[0], "/"):
-			r.dir = path.Clean(args[0])
-		case len(args) == 1 && call.Words[1].Known && r.dir != "" && args[0] != "-":
-			r.dir = path.Join(r.dir, args[0])
-		default:
-			r.dir = ""
-		}
-	case "popd":
-		r.dir = ""
-	case "set":
-		for _, a := range args {
-			if strings.HasPrefix(a, "-") && strings.Contains(a, "e") || a == "errexit" {
-				r.out.ErrExit = true
-			}
-		}
-	}
-}
-
-func (r *shellReader) assign(a *syntax.Assign, certain bool) {
-	if a.Name == nil {
-		return
-	}
-	name := a.Name.Value
-	delete(r.vars, name)
-	if r.lost == nil {
-		r.lost = map[string]bool{}
-	}
-	r.lost[name] = true
-	if !certain || a.Append || a.Index != nil || a.Array != nil {
-		return
-	}
-	value := Word{Known: true}
-	if a.Value != nil {
-		value = r.joinWords(r.words(a.Value))
-	}
-	if value.Known && len(value.Text) <= maxValue {
-		r.vars[name] = value.Text
-		delete(r.lost, name)
-	}
-}
-
-// joinWords is for places where the shell does not split words.
-func (r *shellReader) joinWords(words []Word) Word {
-	if len(words) == 0 {
-		return Word{Known: true}
-	}
-	out := words[0]
-	for _, w := range words[1:] {
-		out.Text += " " + w.Text
-		out.Known = out.Known && w.Known
-	}
-	return out
-}
-
-// words expands a word as the shell does.
-func (r *shellReader) words(w *syntax.Word) []Word {
-	start, end := r.place(w.Pos().Offset()), r.place(w.End().Offset())
-	var text strings.Builder
-	known, split, glob := true, false, false
-	for _, part := range w.Parts {
-		p := r.part(part, false)
-		if !p.known {
-			known = false
-		}
-		if p.bare && strings.ContainsFunc(p.text, unicode.IsSpace) {
-			split = true
-		}
-		glob = glob || p.glob
-		text.WriteString(p.text)
-	}
-	if text.Len() > maxWord {
-		return []Word{{Text: r.text[w.Pos().Offset():w.End().Offset()], Start: start, End: end}}
-	}
-	if !split {
-		return []Word{{Text: text.String(), Known: known && !glob, Start: start, End: end}}
-	}
-	var out []Word
-	for _, field := range strings.Fields(text.String()) {
-		out = append(out, Word{Text: field, Known: known && !glob, Start: start, End: end})
-	}
-	return out
-}
-
-// piece is a part of a word: bare where the shell splits it at spaces.
-type piece struct {
-	text              string
-	known, bare, glob bool
-}
-
-func (r *shellReader) part(part syntax.WordPart, quoted bool) piece {
-	written := r.text[min(int(part.Pos().Offset()), len(r.text)):min(int(part.End().Offset()), len(r.text))]
-	switch p := part.(type) {
-	case *syntax.Lit:
-		if quoted {
-			return piece{text: unescape(p.Value, `$"\`+"`"), known: true}
-		}
-		return piece{text: unescape(p.Value, ""), known: true, glob: pattern(p.Value)}
-	case *syntax.SglQuoted:
-		if p.Dollar {
-			return piece{text: written}
-		}
-		return piece{text: p.Value, known: true}
-	case *syntax.DblQuoted:
-		out := piece{known: true}
-		for _, inner := range p.Parts {
-			in := r.part(inner, true)
-			out.text += in.text
-			out.known = out.known && in.known
-			if len(out.text) > maxWord {
-				return piece{text: written}
-			}
-		}
-		return out
-	case *syntax.ParamExp:
-		if p.Param == nil || p.Excl || p.Length || p.Width || p.Index != nil || p.Slice != nil || p.Repl != nil || p.Names != 0 {
-			return piece{text: written}
-		}
-		value, ok := r.value(p.Param.Value)
-		if p.Exp != nil {
-			// ${NAME:-default} of what is set is its value.
-			if !ok || value == "" || p.Exp.Op != syntax.DefaultUnsetOrNull && p.Exp.Op != syntax.DefaultUnset && p.Exp.Op != syntax.ErrorUnsetOrNull {
-				return piece{text: written}
-			}
-		}
-		if !ok {
-			return piece{text: written}
-		}
-		return piece{text: value, known: true, bare: !quoted, glob: !quoted && pattern(value)}
-	}
-	return piece{text: written}
-}
-
-// pattern tells whether a literal stands for something else: files, a list, or
-// a home folder. Where a backslash is in it, nothing is said to be known.
-func pattern(lit string) bool {
-	return strings.ContainsAny(lit, "*?\\") || strings.HasPrefix(lit, "~") ||
-		strings.Contains(lit, "[") && strings.Contains(lit, "]") || strings.Contains(lit, "{") && strings.Contains(lit, "}")
-}
-
-// value is that of a variable: the script's own, else that of ENV and ARG.
-func (r *shellReader) value(name string) (string, bool) {
-	if value, ok := r.vars[name]; ok {
-		return value, true
-	}
-	if r.lost[name] {
-		return "", false
-	}
-	return r.step.Env(name)
-}
-
-// unescape removes backslashes: before any character, or only before some.
-func unescape(lit, only string) string {
-	if !strings.Contains(lit, `\`) {
-		return lit
-	}
-	var out strings.Builder
-	for i := 0; i < len(lit); i++ {
-		if lit[i] == '\\' && i+1 < len(lit) {
-			switch next := lit[i+1]; {
-			case next == '\n':
-				i++
-				continue
-			case only == "" || strings.IndexByte(only, next) >= 0:
-				i++
-			}
-		}
-		out.WriteByte(lit[i])
-	}
-	return out.String()
 }

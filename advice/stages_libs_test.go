@@ -80,8 +80,8 @@ func TestClosure(t *testing.T) {
 	program := func(name, loader string, needed ...string) footprint.File {
 		return footprint.File{Path: name, Program: elfProgram(loader, needed...)}
 	}
-	other := lib("/usr/lib/i386-linux-gnu/libz.so.1")
-	other.Program.Machine, other.Program.Class = uint16(elf.EM_386), elf32LE
+	other := lib("/usr/lib/x86_64-linux-gnu/libz.so.1")
+	other.Program.Machine = uint16(elf.EM_AARCH64)
 	gnu := []footprint.File{
 		link("/lib", "usr/lib"), link("/lib64", "usr/lib64"),
 		link("/usr/lib64/ld-linux-x86-64.so.2", "/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"),
@@ -107,8 +107,8 @@ func TestClosure(t *testing.T) {
 		{name: "a soname is a link", files: append([]footprint.File{program("/app", gnuLoader, "libz.so.1"),
 			link("/usr/lib/x86_64-linux-gnu/libz.so.1", "libz.so.1.2.13"), lib("/usr/lib/x86_64-linux-gnu/libz.so.1.2.13", "libc.so.6")}, gnu...),
 			want: []string{libc, "/lib/x86_64-linux-gnu/libz.so.1", gnuLoader}, libc: glibc},
-		{name: "of another machine", files: append([]footprint.File{program("/app", gnuLoader, "libz.so.1"), other}, gnu...),
-			want: []string{gnuLoader, "libz.so.1?"}, libc: glibc},
+		{name: "of another machine", files: append([]footprint.File{program("/app", gnuLoader, "libz.so.1"), other, lib("/usr/lib/libz.so.1")}, gnu...),
+			want: []string{"/lib/libz.so.1", gnuLoader}, libc: glibc},
 		{name: "beside the program", files: append([]footprint.File{runpath(program("/opt/app/bin/app", gnuLoader, "liba.so"), "$ORIGIN/../lib"),
 			link("/app", "/opt/app/bin/app"),
 			runpath(lib("/opt/app/lib/liba.so", "libb.so"), "${ORIGIN}/more"), lib("/opt/app/lib/more/libb.so")}, gnu...),

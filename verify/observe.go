@@ -102,7 +102,7 @@ func (v *prover) observe(ctx context.Context, of Built, p *plan) (s *seen, err e
 		return nil, cmp.Or(ctx.Err(), err)
 	}
 	if err != nil {
-		s.unstarted = oneLine(err.Error())
+		s.unstarted = oneLine(strings.TrimPrefix(err.Error(), "starting: "))
 		return s, nil
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()

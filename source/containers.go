@@ -112,10 +112,12 @@ func checkProber(prober []string, system, arch string) error {
 	return nil
 }
 
-// Blind says why the ports of containers cannot be seen; it is nil if they can.
+// Blind returns an error that says why the ports of containers cannot be seen;
+// it is nil if they can.
 func (c *Containers) Blind() error { return c.blind }
 
-// Close ends the connection to the engine. Containers are closed one by one.
+// Close ends the connection to the engine. Containers are closed one by one. An
+// error is one of the connection.
 func (c *Containers) Close() error { return c.api.Close() }
 
 // ContainerSpec says what to start.

@@ -487,10 +487,7 @@ func (c *Command) dockerfileName(b *source.Build) string {
 	case b.Dockerfile == "":
 		name = filepath.Join(b.Context, name)
 	}
-	if rel, ok := actions.Rel(c.runner.Workspace, name); ok && c.runner.Actions {
-		return rel
-	}
-	return filepath.ToSlash(name)
+	return c.pathName(name)
 }
 
 // builtBoundary is where the base of an image ends that was built here.

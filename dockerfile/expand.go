@@ -30,6 +30,9 @@ type variables struct {
 	// args are those of the stage; env is what the next stage inherits.
 	args, env map[string]string
 	escape    rune
+	// past has them instead, where they are those of a time: at.
+	past *timeline
+	at   int
 }
 
 // globals are the variables that FROM sees.
@@ -66,6 +69,9 @@ func set(to map[string]string, key, value string) {
 // get finds the value that was set last, as BuildKit does. In the classic
 // builder ENV wins over ARG wherever they stand; an open fit covers that.
 func (v *variables) get(name string) (string, bool) {
+	if v.past != nil {
+		return v.past.get(name, v.at)
+	}
 	if value, ok := v.args[name]; ok {
 		return value, true
 	}

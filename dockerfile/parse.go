@@ -1,16 +1,20 @@
-// Package dockerfile reads Dockerfiles and says which of their lines made the
-// layers of an image.
+// Package dockerfile reads Dockerfiles: which of their lines made the layers of
+// an image, what holds at each instruction, and what the shell text of RUN, CMD
+// and ENTRYPOINT would run. It also applies edits to the bytes of one, and shows
+// them as a diff.
 //
 // It is the only door to BuildKit's parser, so that what it accepts is what
-// builds, and lines are counted as builders count them. It builds nothing and
-// pulls nothing: what a base image brings along (its environment, working
-// directory, triggers) is not known here, and treated as unknown rather than
-// guessed.
+// builds, and lines are counted as builders count them; and to the parser of
+// shell text. It builds nothing, runs nothing and pulls nothing: what a base image
+// brings along (its environment, working directory, triggers) is not known here,
+// and treated as unknown rather than guessed.
 //
 // Always true: every file that [Parse] accepts has a stage, the parent of a
 // stage stands before it, and hostile bytes end in an error with a line. A
-// layer whose instruction is not certain has no origin; none is better than a
-// wrong one.
+// layer whose instruction is not certain has no origin, and a word whose value
+// is not certain is not Known; none is better than a wrong one. The places of
+// steps, commands and words are bytes of Src, and an edit changes those that it
+// names and no others.
 package dockerfile
 
 import (
@@ -45,6 +49,8 @@ type File struct {
 	Stages []Stage
 
 	escape rune
+	// lines are the places of the first byte of each line.
+	lines []int
 	// global are the ARG instructions before the first FROM.
 	global []instructions.KeyValuePairOptional
 }
@@ -102,7 +108,7 @@ func Parse(name string, src []byte) (*File, error) {
 	if line := deepNesting(src); line > 0 {
 		return nil, fmt.Errorf("%s:%d: variables are nested more than %d deep", name, line, maxNesting)
 	}
-	f := &File{Name: name, Src: src}
+	f := &File{Name: name, Src: src, lines: lineStarts(src)}
 	if err := guard(f.read); err != nil {
 		return nil, place(name, err)
 	}

@@ -47,8 +47,9 @@ type Call struct {
 	// Start and End are the bytes of Src from its first word, assignments
 	// included, to its last, redirections not included.
 	Start, End int
-	// Join is the operator that stands before it: "&&", "||", "|", or ";" for
-	// all else; "" on the first.
+	// Join is the operator that stands directly before it: "&&", "||", "|", or
+	// ";" for ; and line breaks; "" on the first of the script and on the first in
+	// a block, subshell, condition or body.
 	Join string
 	// Certain tells that it runs whenever the script comes that far without an
 	// error: it stands in no condition, loop, function, subshell, pipe or

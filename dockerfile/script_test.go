@@ -61,7 +61,7 @@ func TestScript(t *testing.T) {
 		{"and", "FROM a\nWORKDIR /w\nRUN apt-get update && apt-get install -y  gcc\n", " /w: [apt-get] [update]\n&&$ /w: [apt-get] [install] [-y] [gcc]\n"},
 		{"continued with comments and CRLF", "FROM scratch\r\nRUN --mount=type=cache,target=/c a \\\r\n  # no\r\n\r\n  b && \\ \r\n c d\r\n", " /: [a] [b]\n&&$ /: [c] [d]\n"},
 		{"variables", "FROM scratch\nARG P=\"gcc make\"\nENV V=1.2\nRUN x='a b' && apk add $P foo=$V $x \"$x\" ${UNKNOWN} *.c\n", "&&$ /: [apk] [add] [gcc] [make] [foo=1.2] [a] [b] [a b] [${UNKNOWN}]? [*.c]?\n"},
-		{"conditions", "FROM scratch\nRUN set -eux; if [ -f x ]; then a; fi; b || true; (cd /t && c); d | e >/dev/null; f\n", " /: [set] [-eux]\n;! /: [[] [-f] [x] []]\n;! /: [a]\n; /: [b]\n||! /: [true]\n;! /: [cd] [/t]\n&&! /t: [c]\n;! /: [d]\n|! /: [e] > /dev/null\n;$ /: [f]\n"},
+		{"conditions", "FROM scratch\nRUN set -eux; if [ -f x ]; then a; fi; b || true; (cd /t && c); d | e >/dev/null; f\n", " /: [set] [-eux]\n! /: [[] [-f] [x] []]\n! /: [a]\n; /: [b]\n||! /: [true]\n! /: [cd] [/t]\n&&! /t: [c]\n;! /: [d]\n|! /: [e] > /dev/null\n;$ /: [f]\n"},
 		{"folders", "FROM a\nRUN cd /usr/src && cd x/.. && make; cd $D; y\n", " : [cd] [/usr/src]\n&& /usr/src: [cd] [x/..]\n&& /usr/src: [make]\n; /usr/src: [cd] [$D]?\n;$ : [y]\n"},
 		{"heredoc", "FROM scratch\nRUN <<EOF\nset -e\npip install x\nEOF\n", " /: [set] [-e]\n;$ /: [pip] [install] [x]\n"},
 		{"heredoc of another interpreter", "FROM scratch\nRUN <<EOF\n#!/usr/bin/python3\nimport x\nEOF\n", "error: it runs no POSIX shell\n"},

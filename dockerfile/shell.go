@@ -231,7 +231,7 @@ func (r *shellReader) command(s *syntax.Stmt, certain bool) {
 			}
 		case *syntax.Block:
 			if len(s.Redirs) == 0 {
-				r.last = -1
+				r.last, r.join = -1, ""
 				r.stmts(c.Stmts, certain)
 				last = r.last
 				return
@@ -240,6 +240,11 @@ func (r *shellReader) command(s *syntax.Stmt, certain bool) {
 		for _, redirect := range s.Redirs {
 			r.within(redirect.Word, redirect.Hdoc)
 		}
+	}
+	switch s.Cmd.(type) {
+	case *syntax.CallExpr, *syntax.BinaryCmd:
+	default:
+		r.join = ""
 	}
 	switch c := s.Cmd.(type) {
 	case *syntax.CallExpr:
@@ -265,7 +270,9 @@ func (r *shellReader) command(s *syntax.Stmt, certain bool) {
 		r.isolated(func() { r.stmt(c.Stmt, false) })
 	case *syntax.IfClause:
 		for c := c; c != nil; c = c.Else {
+			r.join = ""
 			r.stmts(c.Cond, false)
+			r.join = ""
 			r.stmts(c.Then, false)
 			r.unsure(mark)
 		}
@@ -273,12 +280,14 @@ func (r *shellReader) command(s *syntax.Stmt, certain bool) {
 		r.within(c.Word)
 		for _, item := range c.Items {
 			r.within(item.Patterns...)
+			r.join = ""
 			r.stmts(item.Stmts, false)
 			r.unsure(mark)
 		}
 	case *syntax.WhileClause:
 		r.looped(c, func() {
 			r.stmts(c.Cond, false)
+			r.join = ""
 			r.stmts(c.Do, false)
 		})
 	case *syntax.ForClause:

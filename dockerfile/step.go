@@ -1,7 +1,7 @@
 package dockerfile
 
 import (
-	"maps"
+	"cmp"
 	"path"
 	"slices"
 	"strings"
@@ -36,51 +36,105 @@ func (f *File) Steps(target string, args map[string]string) []Step {
 	}
 	var out []Step
 	global := f.globals(args)
-	at := Step{file: f, Shell: []string{"/bin/sh", "-c"}, vars: &variables{env: map[string]string{}, escape: f.escape}}
+	now := &variables{env: map[string]string{}, escape: f.escape}
+	past := &timeline{changes: map[string][]moment{}}
+	at := Step{file: f, Shell: []string{"/bin/sh", "-c"}}
 	for _, stage := range f.chain(s) {
 		if stage.Parent < 0 && stage.Base == "scratch" {
 			at.Dir = "/"
 		}
 		at.Stage = stage.Index
-		at.vars = &variables{args: map[string]string{}, env: at.vars.env, escape: f.escape}
+		ends := now.args
+		now.args = map[string]string{}
+		for name := range ends {
+			past.record(name, now)
+		}
+		at.vars = past.variables(f.escape)
 		for _, in := range stage.Instructions {
 			at.Instruction = in
 			out = append(out, at)
-			at = at.next(in, args, global)
+			at = at.next(in)
+			if past.follow(in, now, args, global) {
+				at.vars = past.variables(f.escape)
+			}
 		}
 	}
 	return out
 }
 
-// next is what holds after an instruction.
-func (s Step) next(in Instruction, args map[string]string, global *variables) Step {
+// next is what holds after an instruction, but for the variables.
+func (s Step) next(in Instruction) Step {
 	switch c := in.command.(type) {
-	case *instructions.ArgCommand:
-		s.vars = s.vars.clone()
-		for _, arg := range c.Args {
-			s.vars.declare(arg, args, global)
-		}
-	case *instructions.EnvCommand:
-		values := make([]string, len(c.Env))
-		for i, e := range c.Env {
-			values[i] = s.vars.literal(e.Value)
-		}
-		s.vars = s.vars.clone()
-		for i, e := range c.Env {
-			s.vars.setEnv(s.vars.literal(e.Key), values[i])
-		}
 	case *instructions.ShellCommand:
 		s.Shell = c.Shell
 	case *instructions.WorkdirCommand:
-		s.Dir = s.Path(c.Path)
+		if s.Dir = s.Path(c.Path); len(s.Dir) > maxPath {
+			s.Dir = ""
+		}
 	case *instructions.UserCommand:
 		s.User, _ = s.Expand(c.User)
 	}
 	return s
 }
 
-func (v *variables) clone() *variables {
-	return &variables{args: maps.Clone(v.args), env: maps.Clone(v.env), escape: v.escape}
+// timeline has the values of all variables at all times: a copy of them for each
+// step would take the square of the steps.
+type timeline struct {
+	now     int
+	changes map[string][]moment
+}
+
+// moment is a variable from a time on.
+type moment struct {
+	from  int
+	value string
+	set   bool
+}
+
+// record notes the value of a variable.
+func (t *timeline) record(name string, now *variables) {
+	value, ok := now.get(name)
+	t.changes[name] = append(t.changes[name], moment{t.now, value, ok})
+}
+
+// follow does what ARG and ENV do, and tells whether it was one.
+func (t *timeline) follow(in Instruction, now *variables, args map[string]string, global *variables) bool {
+	switch c := in.command.(type) {
+	case *instructions.ArgCommand:
+		for _, arg := range c.Args {
+			now.declare(arg, args, global)
+			t.record(arg.Key, now)
+		}
+	case *instructions.EnvCommand:
+		names, values := make([]string, len(c.Env)), make([]string, len(c.Env))
+		for i, e := range c.Env {
+			names[i], values[i] = now.literal(e.Key), now.literal(e.Value)
+		}
+		for i, name := range names {
+			now.setEnv(name, values[i])
+			t.record(name, now)
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+// variables are those of now. What is recorded from here on changes nothing in
+// them.
+func (t *timeline) variables(escape rune) *variables {
+	t.now++
+	return &variables{past: t, at: t.now, escape: escape}
+}
+
+// get finds a variable at a time.
+func (t *timeline) get(name string, at int) (string, bool) {
+	all := t.changes[name]
+	i, _ := slices.BinarySearchFunc(all, at, func(m moment, at int) int { return cmp.Compare(m.from, at) })
+	if i == 0 {
+		return "", false
+	}
+	return all[i-1].value, all[i-1].set
 }
 
 // Expand puts in the values of variables that are known, and tells whether all
@@ -253,39 +307,44 @@ func (f *File) Copied(target Stage) map[int]bool {
 	for len(todo) > 0 {
 		stage := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
-		for _, s := range f.chain(stage) {
-			if seen[s.Index] {
-				continue
-			}
-			seen[s.Index] = true
-			for _, in := range s.Instructions {
+		// Whose parents are seen already needs no second look at them.
+		for !seen[stage.Index] {
+			seen[stage.Index] = true
+			for _, in := range stage.Instructions {
 				if in.From >= 0 && in.From < len(f.Stages) && !seen[in.From] {
 					todo = append(todo, f.Stages[in.From])
 				}
 			}
+			if stage.Parent < 0 || stage.Parent >= len(f.Stages) {
+				break
+			}
+			stage = f.Stages[stage.Parent]
 		}
 	}
 	return seen
 }
 
+// lineStarts are the places of the first byte of each line.
+func lineStarts(src []byte) []int {
+	out := []int{0}
+	for i, c := range src {
+		if c == '\n' {
+			out = append(out, i+1)
+		}
+	}
+	return out
+}
+
 // lineRange is the range in Src of lines that count from 1, without the last
 // line break.
 func (f *File) lineRange(first, last int) (start, end int) {
-	line := 1
-	for start < len(f.Src) && line < first {
-		if f.Src[start] == '\n' {
-			line++
-		}
-		start++
+	first = max(first, 1)
+	if first > len(f.lines) {
+		return len(f.Src), len(f.Src)
 	}
-	for end = start; end < len(f.Src); end++ {
-		if f.Src[end] != '\n' {
-			continue
-		}
-		if line == last {
-			break
-		}
-		line++
+	start, end = f.lines[first-1], len(f.Src)
+	if last < len(f.lines) {
+		end = max(f.lines[max(last, first)]-1, start)
 	}
 	for end > start && (f.Src[end-1] == '\r' || f.Src[end-1] == '\n') {
 		end--

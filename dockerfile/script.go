@@ -2,6 +2,7 @@ package dockerfile
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"path"
@@ -19,6 +20,10 @@ import (
 const (
 	maxCalls       = 10_000
 	maxScriptDepth = 200
+	// maxWords bounds the words of one script, of which a variable makes many.
+	maxWords = 100_000
+	// maxOperators bounds the characters that are operators in arithmetic.
+	maxOperators = 40_000
 )
 
 // Script is the shell text of a RUN, CMD or ENTRYPOINT, read as the shell reads
@@ -155,7 +160,7 @@ func (s Step) ShellExec() (*Script, error) {
 	t := shellText{text: command[text], at: make([]int, len(command[text])+1), options: command[1:text]}
 	start, end := s.Bytes()
 	for i := range t.at {
-		t.at[i] = start
+		t.at[i] = i // until it is read
 	}
 	out, err := s.script(t)
 	if err != nil {
@@ -190,11 +195,17 @@ func (s Step) script(t shellText) (*Script, error) {
 	}
 	out.ErrExit, _ = errExit(t.options, false)
 	r := &shellReader{step: s, text: t.text, at: t.at, out: out, vars: map[string]string{}, lost: map[string]bool{}, dir: s.Dir, last: -1}
-	r.findFunctions(file)
-	r.stmts(file.Stmts, true)
+	if err := guard(func() error {
+		r.findFunctions(file)
+		r.stmts(file.Stmts, true)
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(out.Within, func(a, b Call) int { return cmp.Compare(a.Start, b.Start) })
 	switch {
 	case r.tooMany:
-		return nil, fmt.Errorf("the script has more than %d commands", maxCalls)
+		return nil, fmt.Errorf("the script has more than %d commands or %d words", maxCalls, maxWords)
 	case r.tooDeep:
 		return nil, fmt.Errorf("the script nests more than %d deep", maxScriptDepth)
 	case r.last >= 0 && !r.trap && out.Calls[r.last].Certain:
@@ -248,14 +259,21 @@ var continuedComment = regexp.MustCompile(`#[^\n]*\\\n`)
 // opens begins something that the parser reads by calling itself.
 var opens = regexp.MustCompile("[({`\\[]|\\b(?:if|elif|while|until|for|case|select|function|time|coproc)\\b")
 
-// prefixes are operators that stand before another one.
-var prefixes = regexp.MustCompile(`[-+!~?:=*,\s]{1000}`)
-
 // tooDeep tells whether a text may nest so deep that the parser, which calls
 // itself, runs out of stack: no error that could be caught.
 func tooDeep(text string) bool {
 	const many = 20 * maxScriptDepth
-	return len(opens.FindAllStringIndex(text, many+1)) > many || prefixes.MatchString(text)
+	if strings.Count(text, "&")+strings.Count(text, "|") > 2*maxCalls || len(opens.FindAllStringIndex(text, many+1)) > many {
+		return true
+	}
+	// In arithmetic each operator is a level.
+	operators := 0
+	for i := range len(text) {
+		if strings.IndexByte("-+!~?:=*/%,<>^", text[i]) >= 0 {
+			operators++
+		}
+	}
+	return operators > maxOperators
 }
 
 // shells are those whose text is read.

@@ -26,7 +26,10 @@ func scriptOf(t *testing.T, src string) string {
 		return "error: " + err.Error()
 	}
 	var out strings.Builder
-	for _, c := range script.Calls {
+	for i, c := range append(script.Calls[:len(script.Calls):len(script.Calls)], script.Within...) {
+		if i >= len(script.Calls) {
+			out.WriteString("within")
+		}
 		fmt.Fprintf(&out, "%s", c.Join)
 		if !c.Certain {
 			out.WriteString("!")
@@ -43,7 +46,7 @@ func scriptOf(t *testing.T, src string) string {
 			if !w.Known {
 				out.WriteString("?")
 			}
-			if got := string(f.Src[w.Start:w.End]); !strings.Contains(got, w.Text) && !strings.ContainsAny(got, "$'\"\\") {
+			if got := string(f.Src[w.Start:w.End]); !strings.Contains(got, w.Text) && !strings.ContainsAny(got, "$'\"\\`") || strings.HasSuffix(got, "\\") {
 				t.Errorf("the word %q stands where %q is written", w.Text, got)
 			}
 		}
@@ -69,6 +72,20 @@ func TestScript(t *testing.T) {
 		{"powershell", "FROM scratch\nSHELL [\"powershell\",\"-c\"]\nRUN a\n", "error: it runs no POSIX shell\n"},
 		{"escape", "# escape=`\nFROM scratch\nRUN a `\n  b\n", "$ /: [a] [b]\n"},
 		{"assignment in front", "FROM scratch\nRUN DEBIAN_FRONTEND=noninteractive apt-get install x\n", "$ /: DEBIAN_FRONTEND=noninteractive [apt-get] [install] [x]\n"},
+		{"a comment swallows what is joined to it", "FROM scratch\nRUN a # why \\\n && b\n", "$ /: [a]\n"},
+		{"joined within words and quotes", "FROM scratch\nRUN a\\\nb 'c \\\n d' \"e\\\nf\"\n", "$ /: [ab] [c  d] [ef]\n"},
+		{"flags in lines of their own", "FROM scratch\nRUN --mount=type=cache,target=/c \\\n\t--network=none \\\n  --security=sandbox\ta\tb\n", "$ /: [a] [b]\n"},
+		{"a mark in front, and Windows paths", "\xef\xbb\xbf# escape=`\r\nFROM scratch\r\nSHELL [\"/bin/sh\",\"-c\"]\r\nRUN a 'C:\\x\\' `\r\n  b\r\n", "$ /: [a] [C:\\x\\] [b]\n"},
+		{"tabs cut from a heredoc", "FROM scratch\nRUN <<-EOF\n\ta &&\n\t\tb \\\n\tc\n\tEOF\n", " /: [a]\n&&$ /: [b] [c]\n"},
+		{"a heredoc of a command", "FROM scratch\nRUN cat <<EOF >/x && \\\n  sh <<-'B'\na $(b)\nEOF\n\tc\n\tB\n", " /: [cat] > /x\n&&$ /: [sh]\nwithin! /: [b]\n"},
+		{"a heredoc in front of its command", "FROM scratch\nRUN <<EOF cat\na\nEOF\n", "$ /: [cat]\n"},
+		{"a heredoc through env", "FROM scratch\nSHELL [\"powershell\",\"-c\"]\nRUN <<EOF\n#!/usr/bin/env bash\na\nEOF\n", "$ /: [a]\n"},
+		{"SHELL without a command", "FROM scratch\nSHELL [\"/bin/sh\"]\nRUN a\n", "error: it runs no POSIX shell\n"},
+		{"substitutions", "FROM scratch\nRUN a $(b \"$(c)\" | d) `e` && x=$(cd /y && f) && g <(h)\n", " /: [a] [$(b \"$(c)\" | d)]? [`e`]?\n&& /: [g] [<(h)]?\nwithin! /: [b] [$(c)]?\nwithin! /: [c]\nwithin|! /: [d]\nwithin! /: [e]\nwithin! /: [cd] [/y]\nwithin&&! /y: [f]\nwithin! /: [h]\n"},
+		{"blocks", "FROM scratch\nRUN a && { b; c; } && (d; e)\n", " /: [a]\n /: [b]\n; /: [c]\n! /: [d]\n;! /: [e]\n"},
+		{"defaults", "FROM b\nARG X=1\nENV E=\nRUN a ${X:-y} ${E:-y} ${E-y} ${U:-y} ${X:+z}\n", "$ : [a] [1] [y] [${U:-y}]? [z]\n"},
+		{"nothing but a redirection", "FROM scratch\nRUN >a\n", ""},
+		{"the place ends before a continuation", "FROM scratch\nRUN a&&b\\\n c;\\\nd\n", " /: [a]\n&& /: [b] [c]\n;$ /: [d]\n"},
 		{"cmd", "FROM scratch\nCMD exec node $X \"server.js\"\n", "$ /: [exec] [node] [$X]? [server.js]\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -141,5 +158,143 @@ func TestDiff(t *testing.T) {
 	}
 	if got, want := Diff("f", nil, []byte("a\n")), "--- a/f\n+++ b/f\n@@ -0,0 +1 @@\n+a\n"; got != want {
 		t.Errorf("a new file is %q", got)
+	}
+}
+
+func TestSetIsFollowed(t *testing.T) {
+	t.Parallel()
+	for script, want := range map[string]bool{
+		"a": false, "set -e; a": true, "set -eux; a": true, "set -o errexit; a": true, "set -uo pipefail -e": true, "set -o pipefail": false,
+		"set -e; set +e": false, "set -- -e": false, "(set -e); a": false, "if a; then set -e; fi": false, "set +o errexit": false, "set -x -o errexit -u": true,
+	} {
+		if got := lastScript(t, "FROM a\nRUN "+script+"\n").ErrExit; got != want {
+			t.Errorf("%s: %v", script, got)
+		}
+	}
+	for shell, want := range map[string]bool{
+		`"/bin/bash","-o","pipefail","-c"`: false, `"/bin/bash","-eo","pipefail","-c"`: true, `"/bin/sh","-exc"`: true, `"/bin/bash","--norc","-e","-c"`: true, `"sh","-o","errexit","-c"`: true,
+	} {
+		if got := lastScript(t, "FROM a\nSHELL ["+shell+"]\nRUN a\n").ErrExit; got != want {
+			t.Errorf("%s: %v", shell, got)
+		}
+	}
+	if !lastScript(t, "FROM a\nRUN <<E\n#!/bin/bash -e\na\nE\n").ErrExit {
+		t.Error("the option of an interpreter is not seen")
+	}
+}
+
+func lastScript(t *testing.T, src string) *Script {
+	t.Helper()
+	steps := lastSteps(t, src)
+	script, err := steps[len(steps)-1].Script()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return script
+}
+
+func lastSteps(t *testing.T, src string) []Step {
+	t.Helper()
+	f, err := Parse("Dockerfile", []byte(src))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f.Steps("", nil)
+}
+
+func TestShellExec(t *testing.T) {
+	t.Parallel()
+	src := "FROM a\nENV X=1\nENTRYPOINT [\"/bin/sh\", \"-ec\", \"cd /x && exec node $X\"]\n"
+	steps := lastSteps(t, src)
+	script, err := steps[1].ShellExec()
+	if err != nil || len(script.Calls) != 2 || !script.ErrExit {
+		t.Fatal(script, err)
+	}
+	c := script.Calls[1]
+	if c.Dir != "/x" || c.Words[2].Text != "1" || src[c.Words[0].Start:c.Words[0].End]+"\n" != src[strings.Index(src, "ENTRY"):] {
+		t.Errorf("%+v", c)
+	}
+	for _, command := range []string{`["node","-c","x"]`, `["sh","x","-c"]`, `["sh","-c"]`, `["sh","--c","x"]`, "sh -c x"} {
+		if _, err := lastSteps(t, "FROM a\nCMD "+command+"\n")[0].ShellExec(); !errors.Is(err, ErrNoShell) {
+			t.Errorf("%s: %v", command, err)
+		}
+	}
+}
+
+func TestUnwrapped(t *testing.T) {
+	t.Parallel()
+	for script, want := range map[string]string{
+		"apt-get update":                         "apt-get update",
+		"sudo -E apt-get update":                 "apt-get update",
+		"sudo -u me -- A=1 x y":                  "x y",
+		"env -i -u B A=1 C=$D npm ci":            "npm ci",
+		"time -p nice -n 5 make":                 "make",
+		"exec gosu app node x":                   "node x",
+		"timeout -k 5 10 curl x":                 "curl x",
+		"command -v git":                         "command -v git",
+		"exec tini -g -- sudo env A=1 node a.js": "node a.js",
+		"sudo":                                   "sudo",
+		"sudo $X":                                "sudo $X",
+		"env A=1":                                "env A=1",
+		"sudo -i x":                              "sudo -i x",
+	} {
+		c := lastScript(t, "FROM a\nRUN "+script+"\n").Calls[0]
+		got := c.Unwrapped()
+		if text := strings.Join(append([]string{got.Words[0].Text}, got.Args()...), " "); text != want {
+			t.Errorf("%s is %s, want %s", script, text, want)
+		}
+	}
+}
+
+func TestComments(t *testing.T) {
+	t.Parallel()
+	src := "# syntax=example.org/other:1 x\n# check=skip=all\nFROM a\n# image-budget ignore=one,two\n# because\nRUN a\n  # image-budget  ignore=three ignore=four\r\nRUN b \\\n# image-budget ignore=five\n c\n\n# image-budget ignore=six\n\nRUN d\n"
+	f, err := Parse("Dockerfile", []byte(src))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := f.Syntax(); got != "example.org/other:1" {
+		t.Errorf("the syntax is %q", got)
+	}
+	var got []string
+	for _, s := range f.Steps("", nil) {
+		for _, rule := range []string{"one", "two", "three", "four", "five", "six", "because", ""} {
+			if s.Ignores(rule) {
+				got = append(got, fmt.Sprintf("%d %s", s.Start, rule))
+			}
+		}
+	}
+	if d := cmp.Diff([]string{"6 one", "6 two", "8 three", "8 four"}, got); d != "" {
+		t.Error(d)
+	}
+	if f, _ := Parse("Dockerfile", []byte("\xef\xbb\xbfFROM a\n")); f.Syntax() != "" || f.Ignores(-1, "x") || f.Ignores(99, "x") {
+		t.Error("a file without comments has some")
+	}
+}
+
+func TestVariablesOfAStageEndWithIt(t *testing.T) {
+	t.Parallel()
+	src := "ARG G=global\nFROM a AS one\nENV E=1\nARG E=2 A=3 G\nRUN a\nENV A=$E-$G\nFROM one\nRUN b\nENV E=4\nRUN c\n"
+	var got []string
+	for _, s := range lastSteps(t, src) {
+		if s.Keyword == "RUN" {
+			line := s.Text
+			for _, name := range []string{"E", "A", "G"} {
+				value, ok := s.Expand("$" + name)
+				line += fmt.Sprintf(" %s=%s %v", name, value, ok)
+			}
+			got = append(got, line)
+		}
+	}
+	want := []string{"RUN a E=2 true A=3 true G=global true", "RUN b E=1 true A=2-global true G=$G false", "RUN c E=4 true A=2-global true G=$G false"}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	s := lastSteps(t, "FROM a\nARG X=1\nRUN a\n")[1]
+	for word, want := range map[string]string{"${X:-y}": "1 true", "${U:-y}": "y false", "$X$U": "1$U false", "'$X'": "$X true"} {
+		value, ok := s.Expand(word)
+		if got := fmt.Sprint(value, " ", ok); got != want {
+			t.Errorf("%s is %s, want %s", word, got, want)
+		}
 	}
 }

@@ -48,6 +48,8 @@ type shellReader struct {
 	// something else. trap keeps commands for later.
 	last int
 	trap bool
+	// count is how many words there are.
+	count int
 	// tooMany and tooDeep tell that the script was not read to its end.
 	tooMany, tooDeep bool
 }
@@ -242,6 +244,8 @@ func (r *shellReader) command(s *syntax.Stmt, certain bool) {
 		}
 	}
 	switch s.Cmd.(type) {
+	case nil:
+		return
 	case *syntax.CallExpr, *syntax.BinaryCmd:
 	default:
 		r.join = ""
@@ -491,7 +495,12 @@ func (r *shellReader) call(s *syntax.Stmt, c *syntax.CallExpr, certain bool) {
 	call := Call{Join: r.join, Certain: certain && !r.ended, Dir: r.dir}
 	call.Start, call.End = r.span(c)
 	for _, w := range c.Args {
-		call.Words = append(call.Words, r.words(w)...)
+		words := r.words(w)
+		if r.count += len(words); r.count > maxWords {
+			r.tooMany = true
+			return
+		}
+		call.Words = append(call.Words, words...)
 	}
 	// What is set for it alone is known to what is set after it, and gone then.
 	mark := r.mark()

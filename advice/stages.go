@@ -47,7 +47,11 @@ type stack struct {
 
 // stacks are asked in this order; the first that answers has it.
 func stacks() []stack {
-	return []stack{}
+	return []stack{
+		{"go", planGo},
+		{"rust", planRust},
+		{"native", planNative},
+	}
 }
 
 // proposal is the answer of a stack: plans, or what it would have to know.
@@ -83,6 +87,8 @@ type plan struct {
 	run []string
 	// copies come in this order.
 	copies []copied
+	// after are RUN lines that come after the copies.
+	after []string
 	// entrypoint and cmd, where not nil, stand in for the author's, in the exec
 	// form; an empty one leaves it out. user does for USER, where it is not "".
 	entrypoint, cmd []string

@@ -21,5 +21,8 @@ func (p *project) render(plan plan) Candidate {
 	for _, c := range plan.copies {
 		fmt.Fprintf(&out, "COPY --from=%s %s %s\n", p.build, strings.Join(c.from, " "), c.to)
 	}
+	for _, line := range plan.after {
+		fmt.Fprintln(&out, line)
+	}
 	return Candidate{Name: plan.name, Dockerfile: out.Bytes(), Notes: plan.notes}
 }

@@ -1,0 +1,111 @@
+package advice
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/org/image-budget/footprint"
+)
+
+const (
+	certificates = "/etc/ssl/certs/ca-certificates.crt"
+	zoneinfo     = "/usr/share/zoneinfo"
+)
+
+// planGo plans the runtime of a Go program.
+func planGo(ctx context.Context, p *project) (*proposal, error) {
+	if !p.builtHere() || p.ecosystemOf(p.program.exec.Owner) != footprint.Golang && (p.ecosystemOf(p.program.exec.Owner) != "" || !p.runs("go")) {
+		return nil, nil
+	}
+	c, refusal, err := p.compile(ctx)
+	if c == nil {
+		return refusal, err
+	}
+	trust := c.present("Certificates of those who sign others, for TLS.", certificates)
+	mime := c.present("Types of files by their names.", "/etc/mime.types", "/usr/share/mime/globs2")
+	zones := c.goZones()
+	if !c.static && !c.shell {
+		c.notes = append(c.notes, "The program loads the C library. A build with CGO_ENABLED=0 could run on scratch, if it calls no C code.")
+	}
+	return c.proposal(ctx, trust, slices.Concat(mime, zones), "gcr.io/distroless/static-debian12"), nil
+}
+
+// goZones are the time zones where a Go program looks for them: in the system,
+// or in the Go that built it, unless -trimpath made it forget where that was.
+// Those of Go are one small file.
+func (c *compiled) goZones() []copied {
+	const why = "Time zones."
+	forgets := false
+	for i := range c.steps {
+		flags, _ := c.steps[i].Env("GOFLAGS")
+		forgets = forgets || strings.Contains(c.steps[i].Text, "-trimpath") || strings.Contains(flags, "-trimpath")
+	}
+	for _, e := range c.Config.Env {
+		if name, ok := strings.CutPrefix(e, "ZONEINFO="); ok {
+			return c.present(why, name)
+		}
+	}
+	if zip := c.present(why, "/usr/local/go/lib/time/zoneinfo.zip"); len(zip) > 0 && !forgets {
+		return append(zip, c.localTime()...)
+	}
+	return append(c.present(why, zoneinfo), c.localTime()...)
+}
+
+// localTime is the zone of the container, if somebody chose another than UTC.
+func (c *compiled) localTime() []copied {
+	f, links, ok := c.tree.follow("/etc/localtime")
+	if !ok || strings.HasSuffix(f.Path, "/UTC") || strings.HasSuffix(f.Path, "/UCT") || len(links) == 0 && !c.isOwn(f) {
+		return nil
+	}
+	return []copied{{from: []string{"/etc/localtime"}, to: "/etc/localtime"}}
+}
+
+// proposal are the plans for a compiled program: on scratch, on an image made
+// for static programs if there is one, and on one of the same libc.
+func (c *compiled) proposal(ctx context.Context, trust, zones []copied, static string) *proposal {
+	out := &proposal{}
+	add := func(p *plan) {
+		if p != nil {
+			p.notes = append(p.notes, c.notes...)
+			out.plans = append(out.plans, *p)
+		}
+	}
+	scratch := c.onScratch(trust, zones)
+	add(scratch)
+	if scratch != nil && static != "" && c.exists(ctx, static) {
+		on := *scratch
+		on.name, on.base, on.why = "on distroless", static, "The program needs certificates and time zones, and nothing else of a distribution."
+		on.copies = slices.DeleteFunc(slices.Clone(scratch.copies), func(o copied) bool {
+			return within(o.from[0], zoneinfo) || o.from[0] == certificates
+		})
+		add(&on)
+	}
+	r := c.runtimeBase()
+	copying := c.onRuntime(r, true, trust)
+	installing := c.onRuntime(r, false, trust)
+	if copying != nil && installing != nil && slices.Equal(copying.packages, installing.packages) {
+		copying = nil
+	}
+	add(copying)
+	add(installing)
+	if len(out.plans) == 0 {
+		return unsure("No image is known that has what the program needs to run: " + c.needs() + ".")
+	}
+	return out
+}
+
+// needs names what a runtime stage has to have, for a sentence.
+func (c *compiled) needs() string {
+	var what []string
+	if c.shell {
+		what = append(what, "a shell")
+	}
+	if c.libs.Libc != "" {
+		what = append(what, c.libs.Libc)
+	}
+	for _, f := range c.tools {
+		what = append(what, f.Path)
+	}
+	return strings.Join(what[:min(len(what), 8)], ", ")
+}

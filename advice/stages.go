@@ -50,6 +50,10 @@ func stacks() []stack {
 	return []stack{
 		{"go", planGo},
 		{"rust", planRust},
+		{"java", planJava},
+		{"dotnet", planDotnet},
+		{"php", planPHP},
+		{"ruby", planRuby},
 		{"native", planNative},
 	}
 }

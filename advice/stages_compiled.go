@@ -35,6 +35,10 @@ type compiled struct {
 	links    []footprint.File
 	dirs     []footprint.File
 	notes    []string
+	// drop tells of more that is not read; nil is nothing. keepSources keeps what
+	// looks like the source of a compiler.
+	drop        func(name string) bool
+	keepSources bool
 }
 
 // builtHere tells whether the program is an ELF file that no package of the
@@ -89,9 +93,10 @@ func (p *project) runs(names ...string) bool {
 	return false
 }
 
-// compile gathers what the runtime stage has to hold. The proposal says why
+// interpreted gathers what the runtime stage of any program has to hold, without
+// the files that it reads and the libraries that it loads. The proposal says why
 // there is none; it is nil where there is.
-func (p *project) compile(ctx context.Context) (*compiled, *proposal, error) {
+func (p *project) interpreted(ctx context.Context) (*compiled, *proposal, error) {
 	if len(p.program.unknown) > 0 {
 		return nil, unsure(p.program.unknown...), nil
 	}
@@ -101,7 +106,7 @@ func (p *project) compile(ctx context.Context) (*compiled, *proposal, error) {
 	if len(p.Config.OnBuild) > 0 {
 		return nil, unsure("The image has ONBUILD triggers, which the images that are built on it need."), nil
 	}
-	c := &compiled{project: p, shell: p.program.shell || p.program.npm}
+	c := &compiled{project: p, libs: &closure{}, shell: p.program.shell || p.program.npm}
 	var err error
 	if c.distro, err = p.distro(ctx, p.tree); err != nil {
 		return nil, nil, err
@@ -124,8 +129,18 @@ func (p *project) compile(ctx context.Context) (*compiled, *proposal, error) {
 		// What a shell was needed for to get there is needed no more.
 		c.tools = slices.DeleteFunc(c.tools, func(f footprint.File) bool { return c.isShell(f) })
 	}
+	return c, nil, nil
+}
+
+// compile gathers what the runtime stage of a program has to hold that loads
+// nothing but libraries.
+func (p *project) compile(ctx context.Context) (*compiled, *proposal, error) {
+	c, refusal, err := p.interpreted(ctx)
+	if c == nil {
+		return nil, refusal, err
+	}
 	c.collect()
-	roots := []string{}
+	var roots []string
 	for _, f := range c.programs {
 		roots = append(roots, f.Path)
 	}
@@ -285,7 +300,8 @@ func (c *compiled) collect() {
 	keep := map[string]bool{}
 	for _, f := range c.tree.files {
 		switch {
-		case f.Kind == footprint.Directory, !c.isOwn(f), own[f.Path], c.ofSystem(f.Owner), toolchain(f.Path), buildInput(f.Path), leftover(f.Path):
+		case f.Kind == footprint.Directory, !c.isOwn(f), own[f.Path], c.ofSystem(f.Owner), toolchain(f.Path), leftover(f.Path),
+			!c.keepSources && buildInput(f.Path), c.drop != nil && c.drop(f.Path):
 		case f.Owner == footprint.OfApplication, inPlace(f.Path):
 			// Other programs that a build left are not read; one that COPY brought
 			// may be called.

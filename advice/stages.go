@@ -2,6 +2,7 @@ package advice
 
 import (
 	"context"
+	"fmt"
 	"path"
 	"slices"
 	"sort"
@@ -126,8 +127,11 @@ type project struct {
 	program *program
 	// dir is the directory that the program is started in, "/" if nothing says.
 	dir string
-	// build is how copies name the build stage.
-	build string
+	// build is how copies name the build stage, and runtime the name that the
+	// runtime stage has to have, "" for none.
+	build, runtime string
+	// recommends tells that what packages recommend is installed with them.
+	recommends bool
 }
 
 // tree is a filesystem in memory.
@@ -228,11 +232,21 @@ func within(name, dir string) bool { return name == dir || under(name, dir) }
 // Stages turns the Dockerfile into one that ships another stage than it builds
 // in, from what the image shows. An error is one of Read.
 func Stages(ctx context.Context, from *Subject) (*Rewrite, error) {
-	s := newSubject(from)
+	return newSubject(from).rewrite(ctx)
+}
+
+// smallPart is the share of what the own layers hold that a rewrite saves at
+// least.
+const smallPart = 20
+
+func (s *subject) rewrite(ctx context.Context) (*Rewrite, error) {
 	if s.file == nil || len(s.steps) == 0 || s.Config == nil || !s.walked() {
 		return &Rewrite{Unknown: []string{"A rewrite needs both the Dockerfile and the image that was built from it."}}, nil
 	}
-	p := &project{subject: s, tree: newTree(s.Image), dir: path.Clean("/" + s.Config.WorkingDir), build: "build"}
+	p := &project{subject: s, tree: newTree(s.Image), dir: path.Clean("/" + s.Config.WorkingDir)}
+	if why := p.unfit(); why != "" {
+		return &Rewrite{Unknown: []string{why}}, nil
+	}
 	var err error
 	if p.program, err = p.resolve(ctx); err != nil {
 		return nil, err
@@ -242,14 +256,58 @@ func Stages(ctx context.Context, from *Subject) (*Rewrite, error) {
 		if err != nil {
 			return nil, err
 		}
-		if proposal == nil {
-			continue
+		if proposal != nil {
+			return p.answer(k.name, proposal), nil
 		}
-		out := &Rewrite{Stack: k.name, Unknown: proposal.unknown}
-		for _, plan := range proposal.plans {
-			out.Candidates = append(out.Candidates, p.render(plan))
-		}
-		return out, nil
+	}
+	if len(p.program.unknown) == 0 {
+		return &Rewrite{Unknown: []string{fmt.Sprintf("What the container runs, %s, is of no kind that can be taken apart.", p.program.argv[0])}}, nil
 	}
 	return &Rewrite{Unknown: slices.Clone(p.program.unknown)}, nil
+}
+
+// unfit says why a file is not rewritten at all, "" if it can be.
+func (p *project) unfit() string {
+	if p.Image.Base == nil {
+		return "It is not known which layers the base image brought. Name it with --base."
+	}
+	if os, _, _ := strings.Cut(p.Image.Platform, "/"); os != "" && os != "linux" {
+		return "Images of " + os + " are not taken apart."
+	}
+	for _, step := range p.steps {
+		switch step.Keyword {
+		case "SHELL":
+			if len(step.Shell) > 0 && strings.Contains(strings.ToLower(step.Text), "powershell") {
+				return "The lines run in PowerShell, which is not read."
+			}
+		case "ONBUILD":
+			return "The image has ONBUILD triggers, which the images that are built on it need."
+		}
+	}
+	if len(p.Config.OnBuild) > 0 {
+		return "The image has ONBUILD triggers, which the images that are built on it need."
+	}
+	return p.stageNames()
+}
+
+// answer renders the plans that are worth it.
+func (p *project) answer(stack string, from *proposal) *Rewrite {
+	out := &Rewrite{Stack: stack, Unknown: from.unknown}
+	own := p.Image.Metrics.Unpacked
+	if p.Image.Own != nil {
+		own = p.Image.Own.Unpacked
+	}
+	for _, plan := range from.plans {
+		c, ok := p.render(plan)
+		switch {
+		case !ok:
+			out.Unknown = []string{"The lines of this Dockerfile cannot be carried over to another stage."}
+		case c.Bytes >= Floor && c.Bytes >= own/smallPart:
+			out.Candidates = append(out.Candidates, c)
+		}
+	}
+	if len(out.Candidates) > 0 {
+		out.Unknown = nil
+	}
+	return out
 }

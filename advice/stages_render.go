@@ -2,27 +2,512 @@ package advice
 
 import (
 	"bytes"
+	"cmp"
+	"encoding/json"
 	"fmt"
+	"path"
+	"regexp"
+	"slices"
 	"strings"
+
+	"github.com/org/image-budget/dockerfile"
+	"github.com/org/image-budget/footprint"
 )
 
 // render writes a plan out: the author's lines as the build stage, and the
-// runtime stage after them.
-func (p *project) render(plan plan) Candidate {
-	var out bytes.Buffer
-	out.Write(p.file.Src)
+// runtime stage after them. It is false where that does not make a Dockerfile.
+func (p *project) render(plan plan) (Candidate, bool) {
+	w := &writer{eol: "\n"}
+	if bytes.Contains(p.file.Src, []byte("\r\n")) {
+		w.eol = "\r\n"
+	}
+	w.out.Write(p.named())
+	if w.out.Len() > 0 && !bytes.HasSuffix(w.out.Bytes(), []byte("\n")) {
+		w.out.WriteString(w.eol)
+	}
+	if len(plan.prepare) > 0 {
+		w.line("")
+	}
 	for _, line := range plan.prepare {
-		fmt.Fprintln(&out, line)
+		w.line(line)
 	}
-	fmt.Fprintf(&out, "\n# %s\nFROM %s\n", plan.why, plan.base)
-	for _, line := range plan.run {
-		fmt.Fprintln(&out, line)
+	w.line("")
+	w.comment(plan.why)
+	from := "FROM " + plan.base
+	if p.runtime != "" {
+		from += " AS " + p.runtime
 	}
+	w.line(from)
+
+	p.environment(w, plan)
+	if len(plan.packages) > 0 {
+		w.block("Packages that the program needs to run.", p.install(plan.packages))
+	}
+	for i, line := range p.userLines(plan.repeat) {
+		if i == 0 {
+			w.line("")
+		}
+		w.line(line)
+	}
+	if dir := p.workdir(); dir != "" {
+		w.line("")
+		w.line(dir)
+	}
+	for i, line := range plan.run {
+		if i == 0 {
+			w.line("")
+		}
+		w.line(line)
+	}
+	for i, c := range plan.copies {
+		if i == 0 || c.why != "" {
+			w.line("")
+		}
+		w.comment(c.why)
+		w.line(c.line(p.build))
+	}
+	for i, line := range plan.after {
+		if i == 0 {
+			w.line("")
+		}
+		w.line(line)
+	}
+	p.metadata(w, plan)
+
+	out := Candidate{Name: plan.name, Dockerfile: w.out.Bytes(), Notes: slices.Clone(plan.notes)}
+	read, err := dockerfile.Parse(p.file.Name, out.Dockerfile)
+	if err != nil || len(read.Stages) != len(p.file.Stages)+1 {
+		return Candidate{}, false
+	}
+	out.Leaves, out.Bytes = p.leaves(plan)
+	return out, true
+}
+
+// writer writes lines.
+type writer struct {
+	out bytes.Buffer
+	eol string
+}
+
+func (w *writer) line(text string) {
+	w.out.WriteString(text)
+	w.out.WriteString(w.eol)
+}
+
+func (w *writer) comment(text string) {
+	if text != "" {
+		w.line("# " + text)
+	}
+}
+
+func (w *writer) block(comment string, lines ...string) {
+	w.line("")
+	w.comment(comment)
+	for _, l := range lines {
+		w.line(l)
+	}
+}
+
+// plainPath are paths that COPY takes as they are.
+var plainPath = regexp.MustCompile(`^[A-Za-z0-9_./@+,=:%-]+$`)
+
+// line is the COPY itself.
+func (c copied) line(build string) string {
+	flags := "--from=" + build
+	if c.chown != "" {
+		flags += " --chown=" + c.chown
+	}
+	words := append(slices.Clone(c.from), c.to)
+	if slices.ContainsFunc(words, func(w string) bool { return !plainPath.MatchString(w) }) {
+		// What Go takes for a pattern is written so that it stands for itself.
+		for i, w := range words[:len(words)-1] {
+			words[i] = strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`, "$", `\$`).Replace(w)
+		}
+		text, _ := json.Marshal(words)
+		return "COPY " + flags + " " + string(text)
+	}
+	return "COPY " + flags + " " + strings.Join(words, " ")
+}
+
+// stageNames finds names for the build stage and, where it has to have one, for
+// the runtime stage. The answer is a sentence where that cannot be.
+func (p *project) stageNames() string {
+	last := p.file.Stages[len(p.file.Stages)-1]
+	if p.stage.Index != last.Index {
+		return fmt.Sprintf("The target %q is not the last stage of the Dockerfile. Stages after it may need it as it is.", p.Target)
+	}
+	taken := func(name string) bool {
+		return slices.ContainsFunc(p.file.Stages, func(s dockerfile.Stage) bool {
+			return s.Name == name || s.Base == name || slices.ContainsFunc(s.Instructions, func(in dockerfile.Instruction) bool { return in.FromImage == name })
+		})
+	}
+	free := ""
+	for _, name := range []string{"build", "builder", "build-stage", "image-budget-build"} {
+		if !taken(name) {
+			free = name
+			break
+		}
+	}
+	switch {
+	case p.Target != "" && !strings.EqualFold(p.Target, p.stage.Name):
+		return "The target is given as a number, which would be that of another stage. Give it by its name."
+	case free == "":
+		return "All names that a build stage could have are taken."
+	case p.Target != "":
+		p.build, p.runtime = free, p.stage.Name
+	case p.stage.Name != "":
+		p.build = p.stage.Name
+	default:
+		p.build = free
+	}
+	return ""
+}
+
+// named is the author's file with a name for the build stage.
+func (p *project) named() []byte {
+	if p.stage.Name == p.build {
+		return p.file.Src
+	}
+	start, end := p.file.FromBytes(p.stage)
+	text := strings.TrimRight(string(p.file.Src[start:end]), " \t")
+	if p.stage.Name != "" {
+		// The name stands last.
+		text = strings.TrimRight(text[:len(text)-len(p.stage.Name)], " \t") + " "
+		text += p.build
+	} else {
+		text += " AS " + p.build
+	}
+	out, err := dockerfile.Apply(p.file.Src, []footprint.Edit{{Start: start, End: end, Text: text}})
+	if err != nil {
+		return p.file.Src
+	}
+	return out
+}
+
+// written is a step as the author wrote it.
+func (p *project) written(s dockerfile.Step) string {
+	start, end := s.Bytes()
+	return string(p.file.Src[start:end])
+}
+
+// variable is a use of a variable.
+var variable = regexp.MustCompile(`\$\{?([A-Za-z_][A-Za-z0-9_]*)`)
+
+// argName are the names that an ARG declares.
+var argName = regexp.MustCompile(`([A-Za-z_][A-Za-z0-9_]*)(?:=|\s|$)`)
+
+// environment writes ENV, and ARG where a line that is carried over needs it.
+func (p *project) environment(w *writer, plan plan) {
+	used := map[string]bool{}
+	for _, s := range append(p.carried(plan), plan.repeat...) {
+		for _, m := range variable.FindAllStringSubmatch(p.written(s), -1) {
+			used[m[1]] = true
+		}
+	}
+	for _, m := range variable.FindAllStringSubmatch(p.workdir(), -1) {
+		used[m[1]] = true
+	}
+	// An ARG may use others.
+	for i := len(p.steps) - 1; i >= 0; i-- {
+		if p.steps[i].Keyword == "ARG" && p.declares(p.steps[i], used) {
+			for _, m := range variable.FindAllStringSubmatch(p.written(p.steps[i]), -1) {
+				used[m[1]] = true
+			}
+		}
+	}
+	var lines []string
+	if !plan.inherits {
+		lines = p.baseEnvironment()
+	}
+	for _, s := range p.steps {
+		if s.Keyword == "ENV" || s.Keyword == "ARG" && p.declares(s, used) {
+			lines = append(lines, p.written(s))
+		}
+	}
+	if len(lines) > 0 {
+		w.line("")
+	}
+	for _, l := range lines {
+		w.line(l)
+	}
+}
+
+// declares tells whether an ARG declares one of these.
+func (p *project) declares(s dockerfile.Step, used map[string]bool) bool {
+	_, rest, _ := strings.Cut(s.Text, " ")
+	for _, word := range strings.Fields(rest) {
+		name, _, _ := strings.Cut(word, "=")
+		if used[name] {
+			return true
+		}
+	}
+	return false
+}
+
+// buildEnv are variables of base images that say how something is built, or what
+// was: nothing of it is there in another base.
+var buildEnv = regexp.MustCompile(`^(.*_VERSION|.*_SHA256|.*_SHA512|.*_CHECKSUM|.*_DOWNLOAD_URL|.*_URL|.*_GPG_KEYS?|GPG_KEYS?|GOTOOLCHAIN|GOPATH|GOROOT|CGO_ENABLED|GOFLAGS|RUSTUP_HOME|CARGO_HOME|MAVEN_.*|GRADLE_.*|PHPIZE_DEPS|PHP_(C|CPP|LD)FLAGS|NUGET_.*|DOTNET_(SDK|USE|GENERATE|NUGET).*|DEBIAN_FRONTEND)$`)
+
+// baseEnvironment writes out what the base of the author's sets and another one
+// does not.
+func (p *project) baseEnvironment() []string {
+	own := map[string]bool{}
+	for _, s := range p.steps {
+		if s.Keyword == "ENV" {
+			for _, m := range argName.FindAllStringSubmatch(s.Text, -1) {
+				own[m[1]] = true
+			}
+		}
+	}
+	var out []string
+	for _, e := range p.Config.Env {
+		name, value, _ := strings.Cut(e, "=")
+		if own[name] || buildEnv.MatchString(name) || strings.ContainsAny(value, "\r\n") || !plainName.MatchString(name) {
+			continue
+		}
+		if name == "PATH" {
+			value = p.plainSearchPath(value)
+			if value == "" {
+				continue
+			}
+		}
+		out = append(out, "ENV "+name+"="+quoteEnv(value))
+	}
+	return out
+}
+
+var plainName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]*$`)
+
+// plainSearchPath is PATH without the folders of compilers, "" where it is what
+// engines set anyway.
+func (p *project) plainSearchPath(value string) string {
+	var dirs []string
+	for dir := range strings.SplitSeq(value, ":") {
+		if !toolchain(dir) && !strings.HasPrefix(dir, "/go/") {
+			dirs = append(dirs, dir)
+		}
+	}
+	value = strings.Join(dirs, ":")
+	if value == "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" {
+		return ""
+	}
+	return value
+}
+
+// quoteEnv writes a value for ENV.
+func quoteEnv(value string) string {
+	if plainPath.MatchString(value) {
+		return value
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "$", `\$`).Replace(value) + `"`
+}
+
+// carried are the steps of metadata that the runtime stage repeats, in order.
+func (p *project) carried(plan plan) []dockerfile.Step {
+	last := map[string]int{}
+	for i, s := range p.steps {
+		last[s.Keyword] = i
+	}
+	var out []dockerfile.Step
+	for i, s := range p.steps {
+		switch s.Keyword {
+		case "LABEL", "EXPOSE", "VOLUME", "ONBUILD", "MAINTAINER", "SHELL", "ENV":
+		case "STOPSIGNAL", "HEALTHCHECK":
+			if last[s.Keyword] != i {
+				continue
+			}
+		case "USER":
+			if last[s.Keyword] != i || plan.user != "" {
+				continue
+			}
+		case "ENTRYPOINT":
+			if last[s.Keyword] != i || plan.entrypoint != nil {
+				continue
+			}
+		case "CMD":
+			// A base stage's command may have been forgotten by an entrypoint above it.
+			if last[s.Keyword] != i || plan.cmd != nil || len(p.Config.Cmd) == 0 {
+				continue
+			}
+		default:
+			continue
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// metadata writes all the rest of what the image says of itself.
+func (p *project) metadata(w *writer, plan plan) {
+	var lines, ending []string
+	has := map[string]bool{}
+	for _, s := range p.carried(plan) {
+		has[s.Keyword] = true
+		switch s.Keyword {
+		case "ENV":
+		case "USER", "ENTRYPOINT", "CMD":
+			ending = append(ending, p.written(s))
+		default:
+			lines = append(lines, p.written(s))
+		}
+	}
+	if !plan.inherits {
+		lines = append(lines, p.baseMetadata(has)...)
+		if !has["USER"] && plan.user == "" && p.Config.User != "" {
+			ending = append([]string{"USER " + p.Config.User}, ending...)
+		}
+	}
+	if plan.user != "" {
+		ending = append([]string{"USER " + plan.user}, ending...)
+	}
+	entrypoint, cmd := plan.entrypoint, plan.cmd
+	if !plan.inherits {
+		// What the base of the author's says has to be said here.
+		if entrypoint == nil && !has["ENTRYPOINT"] {
+			entrypoint = p.Config.Entrypoint
+		}
+		if cmd == nil && !has["CMD"] {
+			cmd = p.Config.Cmd
+		}
+	}
+	if len(entrypoint) > 0 {
+		ending = append(ending, "ENTRYPOINT "+execForm(entrypoint))
+	}
+	if len(cmd) > 0 {
+		ending = append(ending, "CMD "+execForm(cmd))
+	}
+	if len(lines)+len(ending) > 0 {
+		w.line("")
+	}
+	for _, l := range append(lines, ending...) {
+		w.line(l)
+	}
+}
+
+// baseMetadata writes out what the author's base says of the image and no line
+// of the file.
+func (p *project) baseMetadata(has map[string]bool) []string {
+	var out []string
+	if !has["EXPOSE"] {
+		for _, port := range p.Config.Ports {
+			out = append(out, "EXPOSE "+port)
+		}
+	}
+	if !has["VOLUME"] && len(p.Config.Volumes) > 0 {
+		out = append(out, "VOLUME "+execForm(p.Config.Volumes))
+	}
+	if !has["STOPSIGNAL"] && p.Config.StopSignal != "" {
+		out = append(out, "STOPSIGNAL "+p.Config.StopSignal)
+	}
+	if h := p.Config.Healthcheck; !has["HEALTHCHECK"] && h != nil && len(h.Test) > 1 && h.Test[0] == "CMD" {
+		out = append(out, "HEALTHCHECK CMD "+execForm(h.Test[1:]))
+	} else if !has["HEALTHCHECK"] && h != nil && len(h.Test) == 2 && h.Test[0] == "CMD-SHELL" && !strings.ContainsAny(h.Test[1], "\r\n") {
+		out = append(out, "HEALTHCHECK CMD "+h.Test[1])
+	}
+	return out
+}
+
+// execForm is a command as a JSON array.
+func execForm(argv []string) string {
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(argv) // strings always can be
+	return strings.ReplaceAll(strings.TrimSpace(out.String()), `","`, `", "`)
+}
+
+// workdir is the WORKDIR of the runtime stage, "" where there is none to set.
+func (p *project) workdir() string {
+	var lines []dockerfile.Step
+	for _, s := range p.steps {
+		if s.Keyword == "WORKDIR" {
+			lines = append(lines, s)
+		}
+	}
+	if len(lines) == 0 {
+		if p.Config.WorkingDir != "" && p.Config.WorkingDir != "/" {
+			return "WORKDIR " + p.Config.WorkingDir
+		}
+		return ""
+	}
+	last := lines[len(lines)-1]
+	_, text, _ := strings.Cut(last.Text, " ")
+	text = strings.TrimSpace(text)
+	if strings.HasPrefix(text, "/") || strings.HasPrefix(text, "$") && path.IsAbs(last.Path(text)) {
+		return p.written(last)
+	}
+	return "WORKDIR " + p.dir
+}
+
+// leaves are what the runtime stage does not ship, heaviest first, and what it
+// weighs.
+func (p *project) leaves(plan plan) ([]footprint.WeighedPath, footprint.Bytes) {
+	var froms []string
 	for _, c := range plan.copies {
-		fmt.Fprintf(&out, "COPY --from=%s %s %s\n", p.build, strings.Join(c.from, " "), c.to)
+		froms = append(froms, c.from...)
 	}
-	for _, line := range plan.after {
-		fmt.Fprintln(&out, line)
+	slices.Sort(froms)
+	ships := func(name string) bool {
+		for ; ; name = path.Dir(name) {
+			if _, ok := slices.BinarySearch(froms, name); ok {
+				return true
+			}
+			if name == "/" {
+				return false
+			}
+		}
 	}
-	return Candidate{Name: plan.name, Dockerfile: out.Bytes(), Notes: plan.notes}
+	weighed := map[string]footprint.WeighedPath{}
+	var sum footprint.Bytes
+	for _, f := range p.tree.files {
+		if f.Size == 0 || plan.inherits && f.Layer < p.base {
+			continue
+		}
+		if ships(f.Path) && (plan.pruned == nil || !plan.pruned(f)) || plan.brought != nil && plan.brought(f) {
+			continue
+		}
+		sum += f.Size
+		key := p.heap(f)
+		one := weighed[key]
+		one.Path, one.Layer = key, f.Layer
+		one.Bytes += f.Size
+		weighed[key] = one
+	}
+	// What layers hide from each other is not shipped either.
+	for _, d := range p.Image.Dead {
+		if d.In >= p.base {
+			sum += d.Bytes
+			one := weighed[d.Under]
+			one.Path, one.Layer = d.Under, d.In
+			one.Bytes += d.Bytes
+			weighed[d.Under] = one
+		}
+	}
+	out := make([]footprint.WeighedPath, 0, len(weighed))
+	for _, one := range weighed {
+		out = append(out, one)
+	}
+	slices.SortFunc(out, func(a, b footprint.WeighedPath) int {
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Path, b.Path))
+	})
+	return out[:min(len(out), maxLeaves)], sum
+}
+
+// maxLeaves bounds Candidate.Leaves.
+const maxLeaves = 20
+
+// heap is the directory that a file is summed in: that of a package in
+// node_modules, else the third below the root.
+func (p *project) heap(f footprint.File) string {
+	parts := strings.Split(strings.Trim(path.Dir(f.Path), "/"), "/")
+	for i, part := range parts {
+		if part == "node_modules" && i+1 < len(parts) {
+			n := i + 2
+			if strings.HasPrefix(parts[i+1], "@") {
+				n++
+			}
+			return "/" + strings.Join(parts[:min(n, len(parts))], "/")
+		}
+	}
+	return "/" + strings.Join(parts[:min(3, len(parts))], "/")
 }

@@ -53,6 +53,8 @@ func stacks() []stack {
 		{"rust", planRust},
 		{"java", planJava},
 		{"dotnet", planDotnet},
+		{"node", planNode},
+		{"python", planPython},
 		{"php", planPHP},
 		{"ruby", planRuby},
 		{"native", planNative},

@@ -196,14 +196,15 @@ func (p *project) userLines(steps []dockerfile.Step) []string {
 // residue tells what builds and package managers leave behind outside the
 // directories of a program, and nothing reads at run time.
 func residue(name string) bool {
-	if toolchain(name) && !strings.Contains(name, "/node_modules/") {
-		return true
-	}
-	for _, dir := range []string{"/var/lib/dpkg", "/var/lib/apk", "/var/lib/rpm", "/var/lib/systemd", "/var/lib/ucf", "/var/backups", "/var/mail", "/run", "/dev", "/proc", "/sys", "/lib/apk",
+	for _, dir := range []string{"/tmp", "/var/tmp", "/var/cache", "/var/log/apt", "/var/log/dpkg.log", "/var/log/alternatives.log", "/var/log/lastlog", "/var/log/faillog", "/var/lib/apt", "/usr/local/go", "/go", "/usr/local/cargo", "/usr/local/rustup", "/root/.cargo", "/root/.rustup",
+		"/root/.m2", "/root/.gradle", "/root/.nuget", "/root/.ccache", "/root/.gem", "/root/.bundle/cache", "/root/.composer/cache", "/root/.npm-global/_cacache", "/usr/local/share/.cache",
+		"/var/lib/dpkg", "/var/lib/apk", "/var/lib/rpm", "/var/lib/systemd", "/var/lib/ucf", "/var/backups", "/var/mail", "/run", "/dev", "/proc", "/sys", "/lib/apk",
 		"/usr/include", "/usr/local/include", "/usr/share/man", "/usr/share/doc", "/usr/share/info", "/usr/share/bash-completion", "/usr/local/share/man", "/usr/share/mime",
 		"/usr/lib/python3/dist-packages", "/usr/share/python3", "/etc/alternatives", "/etc/apk", "/etc/apt", "/etc/systemd", "/etc/ssl/certs", "/etc/ca-certificates", "/etc/rc0.d", "/etc/rc1.d", "/etc/rc2.d",
 		"/etc/rc3.d", "/etc/rc4.d", "/etc/rc5.d", "/etc/rc6.d", "/etc/rcS.d", "/etc/pam.d", "/etc/perl", "/usr/share/info", "/usr/lib/node_modules/npm",
-		"/root/.npm", "/root/.yarn", "/root/.node-gyp", "/root/.cache", "/root/.config", "/root/.local/share/pnpm", "/root/.electron-gyp", "/home/node/.npm", "/home/node/.cache", "/usr/local/share/.config"} {
+		"/root/.npm", "/root/.yarn", "/root/.node-gyp", "/root/.electron-gyp", "/root/.local/share/pnpm", "/root/.local/share/uv", "/root/.config/yarn", "/root/.config/configstore", "/home/node/.npm",
+		"/root/.cache/pip", "/root/.cache/uv", "/root/.cache/pypoetry", "/root/.cache/node-gyp", "/root/.cache/yarn", "/root/.cache/pnpm", "/root/.cache/go-build", "/root/.cache/composer", "/root/.cache/fontconfig", "/root/.cache/prisma",
+		"/home/node/.cache/node-gyp", "/home/node/.cache/yarn", "/usr/local/share/.config"} {
 		if within(name, dir) {
 			return true
 		}

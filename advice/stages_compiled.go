@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/org/image-budget/dockerfile"
 	"github.com/org/image-budget/footprint"
 )
 
@@ -107,6 +108,13 @@ func (p *project) interpreted(ctx context.Context) (*compiled, *proposal, error)
 		return nil, unsure("The image has ONBUILD triggers, which the images that are built on it need."), nil
 	}
 	c := &compiled{project: p, libs: &closure{}, shell: p.program.shell || p.program.npm}
+	plain := plainCommand(p.Config.Entrypoint)
+	if plain == nil && len(p.Config.Entrypoint) == 0 {
+		plain = plainCommand(p.Config.Cmd)
+	}
+	if slices.Equal(plain, p.program.argv) && len(plain) > 0 {
+		c.shell = false
+	}
 	var err error
 	if c.distro, err = p.distro(ctx, p.tree); err != nil {
 		return nil, nil, err
@@ -298,14 +306,25 @@ func (c *compiled) collect() {
 		return left[name]
 	}
 	keep := map[string]bool{}
+	var linked []footprint.File
 	for _, f := range c.tree.files {
 		switch {
 		case f.Kind == footprint.Directory, !c.isOwn(f), own[f.Path], c.ofSystem(f.Owner), toolchain(f.Path), leftover(f.Path),
 			!c.keepSources && buildInput(f.Path), c.drop != nil && c.drop(f.Path):
-		case f.Owner == footprint.OfApplication, inPlace(f.Path):
+		case f.Kind == footprint.Symlink:
+			linked = append(linked, f)
+		case f.Owner == footprint.OfApplication, inPlace(f.Path), installed(f.Path):
 			// Other programs that a build left are not read; one that COPY brought
 			// may be called.
 			keep[f.Path] = f.Owner == footprint.OfApplication || f.Program == nil || !f.Program.ELF
+		}
+	}
+	for _, l := range linked {
+		to, _, ok := c.tree.follow(l.Path)
+		holds := func(b footprint.File) bool { return keep[b.Path] }
+		if ok && (inPlace(l.Path) || installed(l.Path)) && (keep[to.Path] || own[to.Path] || !c.isOwn(to) && to.Kind == footprint.Regular ||
+			to.Kind == footprint.Directory && slices.ContainsFunc(c.tree.below(to.Path), holds)) {
+			keep[l.Path] = true
 		}
 	}
 	c.group(keep)
@@ -322,6 +341,32 @@ func (c *compiled) collect() {
 			c.dirs = append(c.dirs, f)
 		}
 	}
+}
+
+// installed tells the places where commands put what programs read, and not what
+// systems keep for themselves there.
+func installed(name string) bool {
+	for _, part := range []string{"/include/", "/pkgconfig/", "/cmake", "/share/man/", "/share/doc/", "/share/info/", "/share/aclocal/", "/share/bash-completion/"} {
+		if strings.Contains(name, part) {
+			return false
+		}
+	}
+	if rest, ok := strings.CutPrefix(name, "/etc/"); ok {
+		first, _, _ := strings.Cut(rest, "/")
+		for _, of := range []string{"passwd", "group", "shadow", "gshadow", "subuid", "subgid", "ld.so.", "alternatives", "ssl", "ca-certificates", "rc", "init.d", "apt", "apk", "dpkg",
+			"resolv.conf", "hosts", "hostname", "localtime", "timezone", "mtab", "mailcap", "profile", "skel", "pam.d", "python", "perl", "java-", "xml", "sgml", "fonts", "emacs", ".pwd.lock", "machine-id", "systemd", "cron", "opt", "environment", "debconf", "ldap", "gss", "logrotate", "terminfo", "update-motd"} {
+			if strings.HasPrefix(first, of) {
+				return false
+			}
+		}
+		return true
+	}
+	for _, dir := range []string{"/usr/local/etc", "/usr/local/share", "/usr/local/lib", "/usr/local/libexec", "/usr/local/var", "/opt", "/srv", "/var/www"} {
+		if under(name, dir) {
+			return true
+		}
+	}
+	return false
 }
 
 // shared tells directories that belong to all: they are never copied whole.
@@ -461,8 +506,13 @@ func (c *compiled) make(root string, dirs []footprint.File) []string {
 		}
 		out = append(out, fmt.Sprintf("install -d -m %04o%s %s", k.mode, owner, strings.Join(by[k], " ")))
 	}
+	made := map[string]bool{}
 	for _, l := range c.links {
-		out = append(out, fmt.Sprintf("mkdir -p %s && ln -s %s %s", quote(root+path.Dir(l.Path)), quote(l.Link), quote(root+l.Path)))
+		if dir := path.Dir(l.Path); !made[dir] {
+			made[dir] = true
+			out = append(out, "mkdir -p "+quote(root+dir))
+		}
+		out = append(out, "ln -s "+quote(l.Link)+" "+quote(root+l.Path))
 	}
 	return out
 }
@@ -481,16 +531,38 @@ func (c *compiled) command() (entrypoint, cmd []string) {
 	if c.shell {
 		return nil, nil
 	}
-	shellForm := func(argv []string) bool {
-		return len(argv) == 3 && argv[1] == "-c" && strings.HasSuffix(argv[0], "sh")
+	if argv := plainCommand(c.Config.Entrypoint); argv != nil {
+		return argv, []string{} // a shell form drops CMD
 	}
-	switch e, argv := c.Config.Entrypoint, c.program.argv; {
-	case shellForm(e):
-		return argv, []string{}
-	case len(e) == 0 && shellForm(c.Config.Cmd):
-		return nil, argv
+	if len(c.Config.Entrypoint) == 0 {
+		return nil, plainCommand(c.Config.Cmd)
 	}
 	return nil, nil
+}
+
+// plainCommand is the command in a shell form that a shell changes nothing of,
+// nil for all else.
+func plainCommand(form []string) []string {
+	n := len(form)
+	if n < 3 || form[n-2] != "-c" || !slices.Contains([]string{"sh", "ash", "dash", "bash"}, path.Base(form[0])) {
+		return nil
+	}
+	text := form[n-1]
+	if strings.ContainsAny(text, "<>|&;$`*?[]~(){}=\\\n") {
+		return nil
+	}
+	script, err := dockerfile.ReadShell(text, nil)
+	if err != nil || len(script.Calls) != 1 {
+		return nil
+	}
+	var argv []string
+	for _, w := range script.Calls[0].Words {
+		argv = append(argv, w.Text)
+	}
+	if len(argv) > 1 && argv[0] == "exec" {
+		argv = argv[1:]
+	}
+	return argv
 }
 
 // exists tells whether a registry has an image; false where it cannot be asked.
@@ -623,7 +695,6 @@ func (c *compiled) onRuntime(r runtimeBase, copyLibs bool, trust []copied) *plan
 	if r.same {
 		out.name = "on the same base"
 	}
-	var run []string
 	packages, libs := map[string]bool{}, map[string][]string{}
 	for _, lib := range c.libs.Libraries {
 		f, _ := c.tree.get(lib.Real)
@@ -636,7 +707,8 @@ func (c *compiled) onRuntime(r runtimeBase, copyLibs bool, trust []copied) *plan
 			packages[name] = true
 		case slices.ContainsFunc(c.assets, func(a copied) bool { return within(lib.Path, a.from[0]) }):
 		default:
-			libs[path.Dir(lib.Path)] = append(libs[path.Dir(lib.Path)], lib.Path)
+			dir, _, _ := c.tree.follow(path.Dir(lib.Path)) // /lib may be a link to /usr/lib
+			libs[dir.Path] = append(libs[dir.Path], path.Join(dir.Path, path.Base(lib.Path)))
 		}
 	}
 	for _, f := range c.tools {
@@ -654,15 +726,18 @@ func (c *compiled) onRuntime(r runtimeBase, copyLibs bool, trust []copied) *plan
 	}
 	out.packages = slices.Sorted(maps.Keys(packages))
 	if len(c.dirs)+len(c.links) > 0 {
-		run = append(run, c.make("", c.dirs)...)
-		out.run = append(out.run, "RUN "+strings.Join(run, " && "))
+		out.run = append(out.run, "RUN "+strings.Join(c.make("", c.dirs), " && "))
 	}
 	if c.rootless() {
 		if user, _, _ := strings.Cut(c.Config.User, ":"); strings.Trim(user, "0123456789") != "" {
 			out.copies = append(out.copies, c.users()...)
 		}
 	}
-	out.copies = append(out.copies, trust...)
+	for _, t := range trust {
+		if f, _, ok := c.tree.follow(t.from[0]); !r.same || ok && c.isOwn(f) {
+			out.copies = append(out.copies, t)
+		}
+	}
 	for _, dir := range slices.Sorted(maps.Keys(libs)) {
 		out.copies = append(out.copies, copied{from: libs[dir], to: dir + "/"})
 	}

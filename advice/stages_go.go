@@ -82,8 +82,14 @@ func (c *compiled) proposal(ctx context.Context, trust, zones []copied, static s
 		add(&on)
 	}
 	r := c.runtimeBase()
-	copying := c.onRuntime(r, true, trust)
-	installing := c.onRuntime(r, false, trust)
+	brought := slices.Clone(trust)
+	for _, z := range zones {
+		if z.from[0] != zoneinfo || c.distro.ID != "debian" { // whose slim image has them
+			brought = append(brought, z)
+		}
+	}
+	copying := c.onRuntime(r, true, brought)
+	installing := c.onRuntime(r, false, brought)
 	if copying != nil && installing != nil && slices.Equal(copying.packages, installing.packages) {
 		copying = nil
 	}

@@ -27,7 +27,7 @@ func TestTablesHaveNoIdleColumns(t *testing.T) {
 				continue
 			}
 			wants(t, name, text, nil, []string{"| platform |", "|  |  |", "| linux/amd64 |"})
-			if len(r.Images) > 0 {
+			if len(r.Images) > 0 && len(r.Images[0].Head.Layers) > 0 {
 				wants(t, name, text, []string{"linux/amd64"}, nil)
 			}
 		}

@@ -91,6 +91,8 @@ func (c *Command) commands() []subcommand {
 		{"check", "[IMAGE...]", "measure, compare, judge, report: the main job", c.check},
 		{"inspect", "IMAGE", "show layers, what made them, waste and the largest paths", c.inspect},
 		{"diff", "OLD NEW", "explain the difference between any two images", c.diff},
+		{"suggest", "[IMAGE]", "say what would make an image smaller; --verify proves it, --write does it", c.suggest},
+		{"explain", "[RULE]", "say what a rule of suggest finds, and why", c.explain},
 		{"baseline", "save|show|list|prune [IMAGE...]", "store what images measure now, show what is stored, list it, or forget what is old", c.baseline},
 		{"report", "REPORT.json...", "render stored reports again; several become one", c.report},
 		{"init", "[IMAGE...]", "measure images and write a budget file with headroom", c.initialise},

@@ -1,0 +1,289 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/org/image-budget/advice"
+	"github.com/org/image-budget/budget"
+	"github.com/org/image-budget/dockerfile"
+	"github.com/org/image-budget/footprint"
+	"github.com/org/image-budget/source"
+)
+
+// rewriteRule is the rule that a Dockerfile in stages stands for.
+const rewriteRule = "single-stage-build"
+
+// adviceWanted says how advice is given.
+type adviceWanted struct {
+	// ignore are rules that are not to speak.
+	ignore []string
+	// prove builds and runs what is proposed, in the bounds of verify.
+	prove  bool
+	verify *verifyFlags
+	smoke  *budget.Smoke
+}
+
+// advised is advice on an image.
+type advised struct {
+	suggestions []footprint.Suggestion
+	// sources are the files that edits change as they were read, by the name
+	// that edits have for them; nil is one that is to be made.
+	sources map[string][]byte
+}
+
+// advise runs the rules on an image that is open, and turns its Dockerfile into
+// one in stages. Advice on an image whose Dockerfile is not known says what the
+// image alone shows.
+func (c *Command) advise(ctx context.Context, m *measurer, w want, opened *source.Image, head *footprint.Image, o adviceWanted) (*advised, error) {
+	file, target, args := m.dockerfileOf(ctx, w, opened, head)
+	s, err := c.subject(ctx, m, w, opened, head, w.build, file, target, args)
+	if err != nil {
+		return nil, fmt.Errorf("looking for suggestions: %w", err)
+	}
+	out, err := c.adviseOn(ctx, s, o)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains(o.ignore, rewriteRule) && file != nil {
+		err = c.inStages(ctx, m, w, opened, head, s, o, out)
+	}
+	return out, err
+}
+
+// adviseOn runs the rules.
+func (c *Command) adviseOn(ctx context.Context, s *advice.Subject, o adviceWanted) (*advised, error) {
+	found, err := advice.Suggest(ctx, s)
+	if err != nil {
+		return nil, fmt.Errorf("looking for suggestions: %w", err)
+	}
+	out := &advised{suggestions: []footprint.Suggestion{}, sources: map[string][]byte{}}
+	if s.File != nil {
+		out.sources[s.File.Name] = s.File.Src
+	}
+	if s.IgnoreName != "" {
+		out.sources[s.IgnoreName] = nil
+		if s.HasIgnore {
+			out.sources[s.IgnoreName] = s.Ignore
+		}
+	}
+	for _, one := range found {
+		if !slices.Contains(o.ignore, one.Rule) && !silenced(s.File, one.Rule, one.File, one.Start) {
+			out.suggestions = append(out.suggestions, one)
+		}
+	}
+	return out, nil
+}
+
+// inStages adds the Dockerfile in stages to what was found: to the suggestion that
+// asks for it, if there is one.
+func (c *Command) inStages(ctx context.Context, m *measurer, w want, opened *source.Image, head *footprint.Image, s *advice.Subject, o adviceWanted, out *advised) error {
+	rewrite, err := advice.Stages(ctx, s)
+	if err != nil {
+		return fmt.Errorf("writing the Dockerfile in stages: %w", err)
+	}
+	if silenced(s.File, rewriteRule, s.File.Name, firstFrom(s.File)) {
+		return nil
+	}
+	at := slices.IndexFunc(out.suggestions, func(one footprint.Suggestion) bool { return one.Rule == rewriteRule })
+	if len(rewrite.Candidates) == 0 {
+		if at >= 0 {
+			out.suggestions[at].Unknown = append(out.suggestions[at].Unknown, rewrite.Unknown...)
+		} else if len(rewrite.Unknown) > 0 {
+			m.note("no Dockerfile in stages is proposed for %s, since it is not known: %s", cmp.Or(w.name, w.ref), strings.Join(rewrite.Unknown, "; "))
+		}
+		return nil
+	}
+	// Where nothing is proven, the most careful one is proposed.
+	chosen := len(rewrite.Candidates) - 1
+	var proof *footprint.Verification
+	if o.prove {
+		cfg := configOf(opened)
+		v, best := c.prove(ctx, m, w, opened, head, &cfg, o.smoke, rewrite.Candidates, o.verify)
+		if proof = &v; best >= 0 {
+			chosen = best
+		}
+	}
+	one := staged(s, rewrite.Candidates[chosen], rewrite.Unknown)
+	one.Verified = proof
+	if at >= 0 {
+		old := out.suggestions[at]
+		one.Message, one.Stage, one.Start, one.End = old.Message, old.Stage, old.Start, old.End
+		out.suggestions = slices.Delete(out.suggestions, at, at+1)
+	}
+	if one.Bytes == 0 && one.Verified == nil {
+		return nil
+	}
+	place := slices.IndexFunc(out.suggestions, func(other footprint.Suggestion) bool { return other.Bytes > 0 && other.Bytes < one.Bytes })
+	if place < 0 {
+		place = len(out.suggestions)
+	}
+	out.suggestions = slices.Insert(out.suggestions, place, one)
+	return nil
+}
+
+// staged is the suggestion to build in stages.
+func staged(s *advice.Subject, c advice.Candidate, unknown []string) footprint.Suggestion {
+	one := footprint.Suggestion{
+		Rule: rewriteRule, File: s.File.Name, Start: firstFrom(s.File), End: firstFrom(s.File),
+		Bytes: c.Bytes, Metric: footprint.Unpacked, Estimated: true, Safety: footprint.NeedsTests,
+		Message: fmt.Sprintf("Up to %s of the image are there for building it, and nothing in it needs them to run.", c.Bytes),
+		Advice:  "Build in stages, and ship the last " + c.Name + ".",
+		Edits:   []footprint.Edit{{File: s.File.Name, Start: 0, End: len(s.File.Src), Text: string(c.Dockerfile)}},
+		Diff:    dockerfile.Diff(s.File.Name, s.File.Src, c.Dockerfile),
+		Unknown: append(slices.Clone(unknown), c.Notes...),
+	}
+	one.Paths = c.Leaves[:min(len(c.Leaves), footprint.MaxSuggestionPaths)]
+	one.More = len(c.Leaves) - len(one.Paths)
+	return one
+}
+
+func firstFrom(file *dockerfile.File) int {
+	if len(file.Stages) == 0 {
+		return 1
+	}
+	return file.Stages[0].Start
+}
+
+// dockerfileOf is the Dockerfile of an image, nil where it is not known, with the
+// stage and arguments that it was built with.
+func (m *measurer) dockerfileOf(ctx context.Context, w want, opened *source.Image, head *footprint.Image) (*dockerfile.File, string, map[string]string) {
+	if b := w.build; b != nil {
+		if built := m.steps(w, opened, head.Layers); built != nil && built.File != nil {
+			return built.File, b.Target, b.Args
+		}
+		if source.Fetched(b.Context) {
+			return nil, "", nil
+		}
+		return m.readDockerfile(b), b.Target, b.Args
+	}
+	if w.from == nil {
+		return nil, "", nil
+	}
+	if w.from.file != nil {
+		return w.from.file, *w.from.target, nil
+	}
+	return w.from.provenFile(ctx, m, opened, head, w), "", nil
+}
+
+// readDockerfile reads the file of a build whose steps do not hold it.
+func (m *measurer) readDockerfile(b *source.Build) *dockerfile.File {
+	path := b.Dockerfile
+	if path == "" {
+		path = inFolder(b.Context, "Dockerfile")
+	}
+	src, err := readBounded(path, dockerfile.MaxSize)
+	if err != nil {
+		return nil
+	}
+	file, err := dockerfile.Parse(m.command.dockerfileName(b), src)
+	if err != nil {
+		return nil
+	}
+	return file
+}
+
+// provenFile is the Dockerfile in the provenance of an image.
+func (f *attributeFlags) provenFile(ctx context.Context, m *measurer, img *source.Image, head *footprint.Image, w want) *dockerfile.File {
+	if !img.HasProvenance() {
+		return nil
+	}
+	attestation, err := img.Provenance(ctx)
+	if err != nil || attestation == nil {
+		return nil
+	}
+	built, _, err := dockerfile.ProvenanceOrigins("", attestation, head.Layers)
+	if err != nil {
+		return nil
+	}
+	file, err := dockerfile.Parse(f.nameOf(m, built, w), built.Src)
+	if err != nil {
+		return nil
+	}
+	return file
+}
+
+// pragma is a comment that silences rules at the instruction below it.
+var pragma = regexp.MustCompile(`^[ \t]*#[ \t]*image-budget[ \t]+ignore=([a-z0-9,-]+)[ \t]*$`)
+
+// silenced tells whether a comment right above a line of a Dockerfile asks for
+// silence of a rule.
+func silenced(file *dockerfile.File, rule, name string, line int) bool {
+	if file == nil || name != file.Name || line <= 1 {
+		return false
+	}
+	lines := strings.Split(string(file.Src), "\n")
+	for i := min(line-2, len(lines)-1); i >= 0; i-- {
+		text := strings.TrimSuffix(lines[i], "\r")
+		if !strings.HasPrefix(strings.TrimLeft(text, " \t"), "#") {
+			return false
+		}
+		if m := pragma.FindStringSubmatch(text); m != nil && slices.Contains(strings.Split(m[1], ","), rule) {
+			return true
+		}
+	}
+	return false
+}
+
+// explain prints the page about a rule, or lists the rules.
+func (c *Command) explain(_ context.Context, args []string) error {
+	fs := c.flags("explain", "[RULE]", "Print what there is to know about a rule of 'image-budget suggest', or list the rules.")
+	args, err := fs.parse(args)
+	if err != nil {
+		return err
+	}
+	var list strings.Builder
+	var names []string
+	wide := 0
+	for _, r := range advice.Rules() {
+		names = append(names, r.ID)
+		wide = max(wide, len(r.ID))
+	}
+	for _, r := range advice.Rules() {
+		fmt.Fprintf(&list, "%-*s  %s\n", wide, r.ID, r.Title)
+	}
+	switch len(args) {
+	case 0:
+		_, err := fmt.Fprint(c.Stdout, list.String())
+		return err
+	case 1:
+		page, ok := advice.Explain(args[0])
+		if !ok {
+			return usagef("explain", "there is no rule %q%s; the rules are:\n%s", args[0], didYouMean(args[0], names), strings.TrimSuffix(list.String(), "\n"))
+		}
+		_, err := fmt.Fprintln(c.Stdout, strings.TrimSpace(page))
+		return err
+	}
+	return usagef("explain", "explain takes one rule, not %d", len(args))
+}
+
+// ignoredRules reads --ignore-rule.
+func ignoredRules(list []string) ([]string, error) {
+	var names, out []string
+	for _, r := range advice.Rules() {
+		names = append(names, r.ID)
+	}
+	for _, item := range list {
+		for name := range strings.SplitSeq(item, ",") {
+			if name = strings.TrimSpace(name); name == "" {
+				continue
+			}
+			if !slices.Contains(names, name) && name != rewriteRule {
+				return nil, usagef("", "--ignore-rule: there is no rule %q%s", name, didYouMean(name, names))
+			}
+			out = append(out, name)
+		}
+	}
+	return out, nil
+}
+
+// exists tells whether there is something at a path.
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}

@@ -14,10 +14,13 @@ const (
 	FormatMarkdown Format = "markdown"
 	FormatJSON     Format = "json"
 	FormatHTML     Format = "html"
+	FormatSARIF    Format = "sarif"
 )
 
 // Formats lists them in the order in which a user reads about them.
-func Formats() []Format { return []Format{FormatTerminal, FormatMarkdown, FormatJSON, FormatHTML} }
+func Formats() []Format {
+	return []Format{FormatTerminal, FormatMarkdown, FormatJSON, FormatHTML, FormatSARIF}
+}
 
 // Named returns the format with a name. The error of an unknown one says which
 // there are, and which was probably meant.

@@ -452,6 +452,9 @@ func TestGolden(t *testing.T) {
 			t.Parallel()
 			golden(t, name+".txt", terminal(t, r, report.TerminalOptions{}))
 			golden(t, name+".md", markdown(t, r, comment))
+			if name == "advised" || name == "suggest-hint" || name == "unmeasured" {
+				golden(t, name+".sarif", results(t, toSARIF(t, r)))
+			}
 			if name == "over" || name == "suggest" || name == "manifest-only" || name == "only-unmeasured" {
 				golden(t, name+".json", toJSON(t, r))
 			}

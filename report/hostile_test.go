@@ -472,6 +472,18 @@ func TestRoundTripEndless(t *testing.T) {
 	}
 }
 
+// SARIF holds to its schema whatever the names are, and says nothing to a runner.
+func TestSARIFIsInert(t *testing.T) {
+	t.Parallel()
+	schema := sarifSchema(t)
+	everyPoison(t, func(t *testing.T, r *report.Report) {
+		out := toSARIF(t, r)
+		checkCharacters(t, out)
+		checkRunner(t, out)
+		checkSARIF(t, schema, out)
+	})
+}
+
 func TestMarkdownFits(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(1, 2))

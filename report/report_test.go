@@ -38,7 +38,7 @@ func TestNamed(t *testing.T) {
 			t.Errorf("%s: %v, %v", f, got, err)
 		}
 	}
-	for name, hint := range map[string]string{"md": `"markdown"`, "JSON": `"json"`, "text": `"terminal"`, "sarif": "", "": "", strings.Repeat("x", 500): "…", "\x1b[31m": `\x1b`} {
+	for name, hint := range map[string]string{"md": `"markdown"`, "JSON": `"json"`, "text": `"terminal"`, "Sarif": `"sarif"`, "": "", strings.Repeat("x", 500): "…", "\x1b[31m": `\x1b`} {
 		_, err := report.Named(name)
 		if err == nil || !strings.Contains(err.Error(), hint) || !strings.Contains(err.Error(), "terminal, markdown, json") || len(err.Error()) > 200 {
 			t.Errorf("%q: %v", name, err)

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/org/image-budget/internal/actions"
@@ -23,7 +24,7 @@ type outputFlags struct {
 
 func (fs *flagSet) reporting() *outputFlags {
 	f := &outputFlags{format: &formatFlag{report.FormatTerminal}}
-	fs.Var(f.format, "format", "`FORMAT` of the report on standard output: terminal, markdown, json or html")
+	fs.Var(f.format, "format", "`FORMAT` of the report on standard output: terminal, markdown, json, html or sarif")
 	f.outputs = fs.list("output", "also write the report as `FORMAT=FILE`; may be repeated")
 	return f
 }
@@ -101,9 +102,9 @@ func (c *Command) emit(r *report.Report, f *outputFlags) error {
 // print writes to standard output. A runner reads commands there, so nothing
 // may look like one.
 func (c *Command) print(text []byte, format report.Format) error {
-	// JSON and HTML come without anything that a runner obeys, and the log filter
+	// JSON, HTML and SARIF come without anything that a runner obeys, and the log filter
 	// would break their long lines.
-	if !c.runner.Actions || format == report.FormatJSON || format == report.FormatHTML {
+	if !c.runner.Actions || slices.Contains([]report.Format{report.FormatJSON, report.FormatHTML, report.FormatSARIF}, format) {
 		_, err := c.Stdout.Write(text)
 		return err
 	}
@@ -123,6 +124,8 @@ func (c *Command) render(w io.Writer, r *report.Report, format report.Format, op
 		return report.JSON(w, r)
 	case report.FormatHTML:
 		return report.HTML(w, r)
+	case report.FormatSARIF:
+		return report.SARIF(w, r)
 	case report.FormatMarkdown:
 		return report.Markdown(w, r, report.MarkdownOptions{MaxBytes: actions.SummaryLimit, Full: true})
 	default:

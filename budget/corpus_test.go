@@ -80,6 +80,9 @@ func describe(f *File) string {
 	for _, img := range f.Images {
 		p("image %s at %s: ref %q base %q implied %v", img.ID, img.Pos, img.Ref, img.Base, img.Implied)
 		p("  needs files %v, compressed %v, patterns %q", img.NeedsFiles(), img.NeedsCompressed(), img.Patterns())
+		if img.Verify != "" {
+			p("  verify %s", img.Verify)
+		}
 		if img.Cost != (Cost{}) {
 			p("  cost bandwidth %s hosts %d deploys a day %s", img.Cost.Bandwidth, img.Cost.Hosts, img.Cost.Deploys)
 		}

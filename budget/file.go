@@ -59,6 +59,9 @@ type Image struct {
 	Cost Cost
 	// Smoke tells how to see that the image works, nil if not given.
 	Smoke *Smoke
+	// Verify says when suggestions for the image are built and run: one of
+	// [VerifyWords], its own or that for all images; "" if the file does not say.
+	Verify string
 	// Implied tells that no limit was written and Limits are those of
 	// [Default]: of them, the first that can be compared is judged.
 	Implied bool
@@ -168,6 +171,16 @@ type Waiver struct {
 func (w Waiver) Expired(now time.Time) bool {
 	return !now.Before(w.Until.AddDate(0, 0, 1))
 }
+
+// When suggestions are built, run and compared with the original.
+const (
+	VerifyNever     = "never"
+	VerifyOnFailure = "on-failure"
+	VerifyAlways    = "always"
+)
+
+// VerifyWords are the words of verify, the most careful first.
+func VerifyWords() []string { return []string{VerifyNever, VerifyOnFailure, VerifyAlways} }
 
 // Smoke tells how to see that an image works. Either HTTP or Command is set.
 type Smoke struct {

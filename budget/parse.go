@@ -14,8 +14,8 @@ import (
 // The keys of a budget file, mapping by mapping. The JSON schema lists the
 // same ones.
 var (
-	fileKeys   = []string{"version", "baseline", "cost", "images"}
-	imageKeys  = []string{"image", "base", "build", "limits", "own", "paths", "packages", "forbid", "waivers", "smoke", "cost"}
+	fileKeys   = []string{"version", "baseline", "cost", "verify", "images"}
+	imageKeys  = []string{"image", "base", "build", "limits", "own", "paths", "packages", "forbid", "waivers", "smoke", "verify", "cost"}
 	costKeys   = []string{"bandwidth", "hosts", "deploys-per-day"}
 	buildKeys  = []string{"context", "dockerfile", "target", "args", "platforms", "labels", "contexts", "secrets", "ssh", "cache-from", "cache-to", "network", "no-cache", "pull", "tags"}
 	secretKeys = []string{"id", "src", "env"}
@@ -188,6 +188,10 @@ func (d *decoder) decodeFile(root *node, file *File) {
 	if v, ok := fields["cost"]; ok {
 		cost = d.decodeCost(v.value)
 	}
+	verify := ""
+	if v, ok := fields["verify"]; ok {
+		verify = d.decodeVerify(v.value)
+	}
 	images, ok := fields["images"]
 	if !ok {
 		d.fail(root, "add `images:` with at least one image", "images is missing")
@@ -202,6 +206,9 @@ func (d *decoder) decodeFile(root *node, file *File) {
 		d.checkID(e.key, ids)
 		img := d.decodeImage(e)
 		img.Cost = img.Cost.or(cost)
+		if img.Verify == "" {
+			img.Verify = verify
+		}
 		if (img.Cost.Hosts > 0) != (img.Cost.Deploys > 0) && len(d.errs) == 0 {
 			d.fail(e.key, "what a month moves is hosts × deploys-per-day: set both or neither", "the cost of %s has one of hosts and deploys-per-day alone", quote(img.ID))
 		}
@@ -303,6 +310,9 @@ func (d *decoder) decodeImage(e entry) Image {
 	}
 	if v, ok := fields["smoke"]; ok {
 		img.Smoke = d.decodeSmoke(v.value)
+	}
+	if v, ok := fields["verify"]; ok {
+		img.Verify = d.decodeVerify(v.value)
 	}
 	if v, ok := fields["cost"]; ok {
 		img.Cost = d.decodeCost(v.value)
@@ -510,6 +520,19 @@ func (d *decoder) decodeDate(n *node, text string) time.Time {
 		d.fail(n, "write the last day as YYYY-MM-DD, such as 2026-12-31", "%s is not a date", quote(text))
 	}
 	return t
+}
+
+// decodeVerify reads when suggestions are proven.
+func (d *decoder) decodeVerify(n *node) string {
+	text, ok := d.textOf(n, "verify")
+	if ok && !slices.Contains(VerifyWords(), text) {
+		hint := "the words are " + strings.Join(VerifyWords(), ", ")
+		if near, ok := nearest.Word(text, VerifyWords()); ok {
+			hint = didYouMean(near)
+		}
+		d.fail(n, hint, "verify cannot be %s", quote(text))
+	}
+	return text
 }
 
 func (d *decoder) decodeSmoke(n *node) *Smoke {

@@ -167,7 +167,9 @@ func picker(seed uint64) func() string {
 	return func() string { return hostile[rng.IntN(len(hostile))] }
 }
 
-func kinds() []report.Kind { return []report.Kind{report.Check, report.Inspect, report.Diff, report.Suggest} }
+func kinds() []report.Kind {
+	return []report.Kind{report.Check, report.Inspect, report.Diff, report.Suggest}
+}
 
 // everyPoison calls f with reports in which each name of the corpus is
 // everywhere, and with reports that mix them.

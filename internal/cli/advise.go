@@ -13,6 +13,7 @@ import (
 	"github.com/org/image-budget/budget"
 	"github.com/org/image-budget/dockerfile"
 	"github.com/org/image-budget/footprint"
+	"github.com/org/image-budget/report"
 	"github.com/org/image-budget/source"
 )
 
@@ -27,6 +28,10 @@ type adviceWanted struct {
 	prove  bool
 	verify *verifyFlags
 	smoke  *budget.Smoke
+	// quick asks nobody else: no layer is read again, and no registry is asked.
+	quick bool
+	// forFile gives no advice where the Dockerfile is not known.
+	forFile bool
 }
 
 // advised is advice on an image.
@@ -42,18 +47,56 @@ type advised struct {
 // image alone shows.
 func (c *Command) advise(ctx context.Context, m *measurer, w want, opened *source.Image, head *footprint.Image, o adviceWanted) (*advised, error) {
 	file, target, args := m.dockerfileOf(ctx, w, opened, head)
+	if file == nil && o.forFile {
+		return &advised{}, nil
+	}
 	s, err := c.subject(ctx, m, w, opened, head, w.build, file, target, args)
 	if err != nil {
 		return nil, fmt.Errorf("looking for suggestions: %w", err)
 	}
+	if o.quick {
+		s.Read, s.Weigh = nil, nil
+	}
 	out, err := c.adviseOn(ctx, s, o)
-	if err != nil {
-		return nil, err
+	if err != nil || o.quick {
+		return out, err
 	}
 	if !slices.Contains(o.ignore, rewriteRule) && file != nil {
 		err = c.inStages(ctx, m, w, opened, head, s, o, out)
 	}
 	return out, err
+}
+
+// adviseChecked adds advice to an image that was judged and read: if it is not within
+// its budget, or grew. Of one within it, what was read anyway has to do, unless
+// everything is to be verified. Whatever goes wrong is a note: advice is no verdict.
+func (c *Command) adviseChecked(ctx context.Context, m *measurer, set *budgetSet, img budget.Image, w want, opened *source.Image, out *report.Image) {
+	if set.advice == nil || out.Head.Files == nil {
+		return
+	}
+	when := cmp.Or(set.verify, img.Verify, budget.VerifyOnFailure)
+	status := out.Verdict.Status
+	d := out.Delta
+	grew := d != nil && (d.Has&footprint.HasFiles != 0 && d.Unpacked >= advice.Floor || d.Has&footprint.HasCompressed != 0 && d.Compressed >= advice.Floor)
+	passed := status != budget.Fail && status != budget.Warn
+	if passed && !grew && when != budget.VerifyAlways {
+		return
+	}
+	o := *set.advice
+	o.forFile, o.smoke = true, img.Smoke
+	o.quick = passed && when != budget.VerifyAlways
+	o.prove = when == budget.VerifyAlways || when == budget.VerifyOnFailure && status == budget.Fail
+	defer func() {
+		if r := recover(); r != nil {
+			m.note("there are no suggestions for %s: internal error: %v; please report it", img.ID, r)
+		}
+	}()
+	found, err := c.advise(ctx, m, w, opened, out.Head, o)
+	if err != nil {
+		m.note("there are no suggestions for %s: %s", img.ID, err)
+		return
+	}
+	out.Suggestions = found.suggestions
 }
 
 // adviseOn runs the rules.

@@ -22,6 +22,9 @@ type checkFlags struct {
 	*attributeFlags
 	*buildFlags
 	*outputFlags
+	*verifyFlags
+	verify           *choiceFlag
+	ignoreRules      *listFlag
 	config, baseline *string
 	saveBaseline     *choiceFlag
 	tracked          *listFlag
@@ -49,6 +52,9 @@ file, growth by more than 5% and 1 MB over the baseline is a warning.`)
 		attributeFlags: fs.attributing(),
 		buildFlags:     fs.building(),
 		outputFlags:    fs.reporting(),
+		verifyFlags:    fs.verifying(),
+		verify:         fs.choice("verify", "build and run what is suggested, and compare it with the original, `WHEN` never, on-failure (the image is over its budget) or always (default the budget file's, else on-failure)", "", budget.VerifyWords()...),
+		ignoreRules:    fs.list("ignore-rule", "a `RULE` of suggestions that is not to speak; may be repeated"),
 		config:         fs.String("config", budget.DefaultName, "the budget `FILE`"),
 		baseline:       fs.String("baseline", "", "what to compare with: `STORE` is file:PATH, branch:NAME, registry:REF, image:REF, build, build:FOLDER or none (default the budget file's, else none)"),
 		saveBaseline:   fs.savingBaseline(),
@@ -113,6 +119,12 @@ func (c *Command) runCheck(ctx context.Context, args []string) error {
 	if err := c.willSave(set, f); err != nil {
 		return err
 	}
+	ignore, err := ignoredRules(*f.ignoreRules)
+	if err != nil {
+		return err
+	}
+	set.advice = &adviceWanted{ignore: ignore, verify: f.verifyFlags}
+	set.verify = f.verify.value
 	rep := &report.Report{Kind: report.Check, Tool: Tool(), Run: c.run(set), Notes: set.notes}
 	results := make([]judged, len(set.images))
 	inParallel(*f.jobs, len(results), func(i int) {
@@ -172,6 +184,10 @@ type budgetSet struct {
 	notes     []string
 	// save says that what is measured becomes the baseline.
 	save bool
+	// advice says how it is given, nil where none is; verify is when what it
+	// proposes is proven, "" as the budget file says.
+	advice *adviceWanted
+	verify string
 }
 
 // refs lists what an explicit login may be for: the images to check, the tags
@@ -253,11 +269,6 @@ func (c *Command) chosen(f *checkFlags, images []string) (*budgetSet, error) {
 	}
 	if err != nil {
 		return nil, err
-	}
-	for _, img := range set.images {
-		if img.Smoke != nil {
-			set.notes = append(set.notes, img.ID+" has a smoke test, which this version does not run: it measures images and starts none")
-		}
 	}
 	for name, value := range map[string]string{"dockerfile": *f.dockerfile, "target": *f.target} {
 		if len(set.images) > 1 && value != "" {
@@ -510,6 +521,7 @@ func (c *Command) checkOpened(ctx context.Context, m *measurer, set *budgetSet, 
 		}
 	}
 	out.Verdict = img.Evaluate(in)
+	c.adviseChecked(ctx, m, set, img, w, opened, out)
 	return out, trouble
 }
 

@@ -46,7 +46,6 @@ func (f *writeFlag) Set(s string) error {
 // suggestFlags are those of suggest.
 type suggestFlags struct {
 	*checkFlags
-	*verifyFlags
 	verify *bool
 	write  *writeFlag
 	ignore *listFlag
@@ -69,12 +68,11 @@ there. The exit code is 0 unless something could not be measured or written.`)
 	f := &suggestFlags{
 		checkFlags: &checkFlags{
 			measureFlags: all.measuring(), attributeFlags: all.attributing(), buildFlags: all.building(), outputFlags: all.reporting(),
-			config: all.String("config", budget.DefaultName, "the budget `FILE`"), baseline: new(string), images: &listFlag{},
+			config: all.String("config", budget.DefaultName, "the budget `FILE`"), baseline: new(string), images: &listFlag{}, verifyFlags: all.verifying(),
 		},
-		verifyFlags: all.verifying(),
-		verify:      all.Bool("verify", false, "build and run what is proposed, and compare it with the original"),
-		write:       &writeFlag{},
-		ignore:      all.list("ignore-rule", "a `RULE` that is not to speak; may be repeated"),
+		verify: all.Bool("verify", false, "build and run what is proposed, and compare it with the original"),
+		write:  &writeFlag{},
+		ignore: all.list("ignore-rule", "a `RULE` that is not to speak; may be repeated"),
 	}
 	all.Var(f.write, "write", "change the files: alone, by what is safe; =multi-stage, into a Dockerfile in stages")
 	return all, f

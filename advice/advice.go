@@ -81,7 +81,9 @@ type Rule struct {
 
 // Rules lists all rules in the order in which people read about them.
 func Rules() []Rule {
-	return []Rule{}
+	return []Rule{
+		packageCacheLeft(),
+	}
 }
 
 // Suggest runs all rules. The suggestions come heaviest first; those about a

@@ -79,7 +79,7 @@ var doors = map[string][]string{
 	"github.com/mattn/go-runewidth":                    {"report", "budget"},
 	"github.com/moby/buildkit":                         {"dockerfile", "source"}, // the parser; the client
 	"github.com/moby/buildkit/client":                  {"source"},
-	"github.com/moby/patternmatcher":                   {"internal/cli"},
+	"github.com/moby/patternmatcher":                   {"internal/cli", "advice"}, // what .dockerignore leaves out
 	"github.com/moby/moby":                             {"source"},
 	"github.com/opencontainers/go-digest":              {"dockerfile", "source"},
 	"github.com/opencontainers/image-spec":             {"source"},

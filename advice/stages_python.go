@@ -33,7 +33,9 @@ func planPython(ctx context.Context, p *project) (*proposal, error) {
 	if sentence != "" {
 		return unsure(sentence), nil
 	}
-	in.skip = func(f footprint.File) bool { return site != "" && within(f.Path, site) || strings.HasSuffix(f.Path, ".pyc") && !slices.ContainsFunc(venvs, func(v string) bool { return within(f.Path, v) }) }
+	in.skip = func(f footprint.File) bool {
+		return site != "" && within(f.Path, site) || strings.HasSuffix(f.Path, ".pyc") && !slices.ContainsFunc(venvs, func(v string) bool { return within(f.Path, v) })
+	}
 	for i, v := range venvs {
 		if slices.ContainsFunc(in.roots, func(r string) bool { return under(v, r) }) {
 			continue

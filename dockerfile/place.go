@@ -10,11 +10,12 @@ import (
 // redirections included. It is false where a here-document belongs to it, or
 // the script has no such command.
 func (s Step) Stop(c Call) (int, bool) {
-	text, at, _, err := s.shellText()
+	shell, err := s.shellText()
 	if err != nil {
 		return 0, false
 	}
-	file, err := parseShell(text, syntax.LangBash)
+	at := shell.at
+	file, err := parseShell(shell.text, syntax.LangBash)
 	if err != nil {
 		return 0, false
 	}

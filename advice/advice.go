@@ -85,6 +85,8 @@ func Rules() []Rule {
 		copyWholeContext,
 		vcsMetadata,
 		packageCacheLeft(),
+		duplicateFiles,
+		debugSymbols,
 	}
 }
 

@@ -172,6 +172,9 @@ func (c *corpusCase) subject(t testing.TB) *Subject {
 //	package ECOSYSTEM NAME SIZE [NAME=VALUE]
 //	                             in the layer above; version=, own=, through=,
 //	                             files=, path=, dev=1
+//	duplicate OWN PATH=LAYER …   the same bytes at these paths; a last word dir=N
+//	                             is a folder of N files
+//	from REFERENCE SIZE          what the base is called, and its compressed bytes
 //	unknown base                 the base is not told apart
 //
 // Sizes are as in "18MB". A layer has its index as number, from 0.
@@ -180,6 +183,7 @@ func readImage(text string, file *dockerfile.File, target string, args map[strin
 	files := map[string]footprint.File{}
 	dead := map[footprint.Dead]footprint.Dead{}
 	base, unknown := 0, false
+	from := footprint.Base{FoundBy: "FROM"}
 	number := 0
 	for line := range strings.Lines(text) {
 		number++
@@ -189,7 +193,7 @@ func readImage(text string, file *dockerfile.File, target string, args map[strin
 		}
 		fail := func(err error) (*footprint.Image, error) { return nil, fmt.Errorf("image:%d: %w", number, err) }
 		layer := len(img.Layers) - 1
-		if layer < 0 && words[0] != "layer" && words[0] != "unknown" {
+		if layer < 0 && words[0] != "layer" && words[0] != "unknown" && words[0] != "from" {
 			return fail(fmt.Errorf("it is in no layer"))
 		}
 		at := 2
@@ -220,6 +224,37 @@ func readImage(text string, file *dockerfile.File, target string, args map[strin
 		switch words[0] {
 		case "unknown":
 			unknown = true
+		case "from":
+			from.Reference = words[1]
+			if len(words) > 2 {
+				n, err := footprint.ParseBytes(words[2])
+				if err != nil {
+					return fail(err)
+				}
+				from.Metrics.Compressed, from.Metrics.Has = n, footprint.HasCompressed
+			}
+		case "duplicate":
+			own, err := footprint.ParseBytes(words[1])
+			if err != nil {
+				return fail(err)
+			}
+			d := footprint.Duplicate{Own: own, Bytes: own, Files: 1}
+			for _, w := range words[2:] {
+				name, value, _ := strings.Cut(w, "=")
+				n, err := strconv.Atoi(value)
+				if err != nil {
+					return fail(err)
+				}
+				if name == "dir" {
+					d.Dir, d.Files = true, n
+					continue
+				}
+				d.Paths, d.Layers = append(d.Paths, name), append(d.Layers, n)
+			}
+			d.Copies = len(d.Paths)
+			img.Duplicates = append(img.Duplicates, d)
+			img.DuplicateBytes += own
+			img.DuplicateOwn += own
 		case "layer":
 			l := footprint.Layer{Index: len(img.Layers), Has: footprint.HasFiles}
 			if len(words) > 2 {
@@ -303,7 +338,8 @@ func readImage(text string, file *dockerfile.File, target string, args map[strin
 	img.Metrics.Layers = len(img.Layers)
 	img.Metrics.Has = footprint.HasFiles
 	if base > 0 && !unknown {
-		img.Base = &footprint.Base{FoundBy: "FROM", Metrics: footprint.Metrics{Layers: base}}
+		from.Metrics.Layers = base
+		img.Base = &from
 		img.Own = &footprint.Metrics{Layers: len(img.Layers) - base}
 	}
 	img.Files = walk(files)

@@ -233,6 +233,10 @@ func stripGo(src []byte, c *dockerfile.Call) []footprint.Edit {
 		return nil
 	}
 	raw := string(src[w.Start:w.End])
+	add := "-s -w "
+	if slices.Contains(strings.Fields(w.Text[from:]), "-w") {
+		add = "-s "
+	}
 	head := ""
 	if from > 0 {
 		head = w.Text[:from]
@@ -242,7 +246,7 @@ func stripGo(src []byte, c *dockerfile.Call) []footprint.Edit {
 		// The quotes may go around the flag and its value.
 		if value, ok = strings.CutPrefix(raw[1:], head); ok {
 			at := w.End - len(value)
-			return []footprint.Edit{{Start: at, End: at, Text: "-s -w "}}
+			return []footprint.Edit{{Start: at, End: at, Text: add}}
 		}
 	}
 	at := w.End - len(value)
@@ -250,9 +254,9 @@ func stripGo(src []byte, c *dockerfile.Call) []footprint.Edit {
 	case !ok:
 		return nil
 	case len(value) > 1 && (value[0] == '"' || value[0] == '\'') && value[len(value)-1] == value[0]:
-		return []footprint.Edit{{Start: at + 1, End: at + 1, Text: "-s -w "}}
+		return []footprint.Edit{{Start: at + 1, End: at + 1, Text: add}}
 	case value == w.Text[from:] && value != "" && !strings.ContainsAny(value, "\"'\\$ \t\r\n`"):
-		return []footprint.Edit{{Start: at, End: w.End, Text: `"-s -w ` + value + `"`}}
+		return []footprint.Edit{{Start: at, End: w.End, Text: `"` + add + value + `"`}}
 	}
 	return nil
 }

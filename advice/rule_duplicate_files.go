@@ -66,11 +66,16 @@ func checkDuplicateFiles(_ context.Context, s *subject) ([]footprint.Suggestion,
 		p.bytes = d.Own
 		sg := s.suggest(step, p)
 		sg.More = max(d.Copies-1-len(sg.Paths), 0)
-		what := "the same file"
-		if d.Dir {
-			what = fmt.Sprintf("a folder of %d files", d.Files)
+		what := "file"
+		if d.Dir && d.Files == 1 {
+			what = "folder of 1 file"
+		} else if d.Dir {
+			what = fmt.Sprintf("folder of %d files", d.Files)
 		}
-		sg.Message = fmt.Sprintf("%s is at %s, too: %s again.", quoted(d.Paths[keep]), quoted(p.paths[0].Path), what)
+		sg.Message = fmt.Sprintf("%s are stored again: the %s %s is also at %s.", d.Own, what, quoted(d.Paths[keep]), quoted(p.paths[0].Path))
+		if n := d.Copies - 2; n > 0 {
+			sg.Message = strings.TrimSuffix(sg.Message, ".") + fmt.Sprintf(" and %d more.", n)
+		}
 		first := s.stepOf(d.Layers[keep])
 		switch {
 		case step != nil && first != nil && step.Start != first.Start:

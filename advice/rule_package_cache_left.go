@@ -718,7 +718,7 @@ func (s *subject) needsLater(step *dockerfile.Step, m *manager) bool {
 // the last that fills them.
 // commands are what was put there, nil where it is the flag.
 func (sc *script) clean(m *manager, piles []*cachePile) (edits []footprint.Edit, commands []string) {
-	if sc == nil || slices.ContainsFunc(piles, func(c *cachePile) bool { return !plainPath(c.at) }) {
+	if sc == nil || slices.ContainsFunc(piles, func(c *cachePile) bool { return !scriptPath(c.at) }) {
 		return nil, nil
 	}
 	if edits, ok := sc.flag(m); ok {
@@ -736,7 +736,7 @@ func (sc *script) clean(m *manager, piles []*cachePile) (edits []footprint.Edit,
 		words, sudo := plainly(sc.Calls[last])
 		before = sudo
 		as = m.commands[0]
-		if name := texts(sc.Calls[last])[0]; slices.Contains(m.commands, name) && !strings.HasSuffix(name, "x") && plainPath("/"+words[0].Text) {
+		if name := texts(sc.Calls[last])[0]; slices.Contains(m.commands, name) && !strings.HasSuffix(name, "x") && scriptPath("/"+words[0].Text) {
 			as = words[0].Text
 		}
 	case len(sc.Calls) > 0 && sc.Calls[len(sc.Calls)-1].Last:

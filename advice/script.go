@@ -277,9 +277,9 @@ func homes(p string) []string {
 	return nil
 }
 
-// plainPath tells whether a path of the image can be written into a script as it
+// scriptPath tells whether a path of the image can be written into a script as it
 // is.
-func plainPath(p string) bool {
+func scriptPath(p string) bool {
 	for _, c := range []byte(p) {
 		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("/._+-@", rune(c)) {
 			return false

@@ -313,7 +313,7 @@ func (c *compiled) collect() {
 			!c.keepSources && buildInput(f.Path), c.drop != nil && c.drop(f.Path):
 		case f.Kind == footprint.Symlink:
 			linked = append(linked, f)
-		case f.Owner == footprint.OfApplication, inPlace(f.Path), installed(f.Path):
+		case f.Owner == footprint.OfApplication, inPlace(f.Path), installPlace(f.Path):
 			// Other programs that a build left are not read; one that COPY brought
 			// may be called.
 			keep[f.Path] = f.Owner == footprint.OfApplication || f.Program == nil || !f.Program.ELF
@@ -322,7 +322,7 @@ func (c *compiled) collect() {
 	for _, l := range linked {
 		to, _, ok := c.tree.follow(l.Path)
 		holds := func(b footprint.File) bool { return keep[b.Path] }
-		if ok && (inPlace(l.Path) || installed(l.Path)) && (keep[to.Path] || own[to.Path] || !c.isOwn(to) && to.Kind == footprint.Regular ||
+		if ok && (inPlace(l.Path) || installPlace(l.Path)) && (keep[to.Path] || own[to.Path] || !c.isOwn(to) && to.Kind == footprint.Regular ||
 			to.Kind == footprint.Directory && slices.ContainsFunc(c.tree.below(to.Path), holds)) {
 			keep[l.Path] = true
 		}
@@ -343,9 +343,9 @@ func (c *compiled) collect() {
 	}
 }
 
-// installed tells the places where commands put what programs read, and not what
+// installPlace tells the places where commands put what programs read, and not what
 // systems keep for themselves there.
-func installed(name string) bool {
+func installPlace(name string) bool {
 	for _, part := range []string{"/include/", "/pkgconfig/", "/cmake", "/share/man/", "/share/doc/", "/share/info/", "/share/aclocal/", "/share/bash-completion/"} {
 		if strings.Contains(name, part) {
 			return false

@@ -20,6 +20,7 @@ var hardTexts = []string{
 	"FROM a\nRUN --mount=type=cache,target=/c \\\n  --network=none \\\n\n --security=insecure \ta\\\nb 'c \\\n d' && $(e `f \\`g\\``)\nCMD [\"sh\",\"-c\",\"x && y\"]\n",
 	"FROM a\nRUN <<-EOF\n\ta \\\n\t\tb\n\tcat <<X\n\tx\n\tX\n\tEOF\nRUN cat <<A >/x && sh <<-'B'\na\nA\n\tb $(c)\n\tB\n",
 	"FROM a\nRUN <<EOF\n#!/usr/bin/env -S bash -e\nf() { cd /x; }; for i in 1 2; do f; done | cat\nEOF\nRUN if a; then b; fi; x=1 y=$x c >$x <(d) || exit 1; [[ a ]] && ((x++))\n",
+	"FROM a\nRUN >a <<A\nx $(b)\nA\nRUN <<-A <<B c | d\n\tx\n\tA\ny\nB\nCMD [\"bash\",\"-lc\",\"$(a) >b\"]\n",
 	"FROM a AS b\n# image-budget ignore=x,y\nENV A=1 B=$A\nARG C=${A:-2}\nFROM b\nRUN echo $A $C ${D:=e} $((E=1)); case $A in 1) cd /;; esac; ! time { f & } 2>&1\n",
 }
 

@@ -22,7 +22,8 @@ func folded(src string) string {
 // TestHostileSizes reads what is as large or as deep as may be. Each ends in an
 // answer in no time that matters, and on a stack that is far from its end.
 func TestHostileSizes(t *testing.T) {
-	defer debug.SetMaxStack(debug.SetMaxStack(256 << 20))
+	stack := debug.SetMaxStack(256 << 20)
+	t.Cleanup(func() { debug.SetMaxStack(stack) })
 	many := strings.Repeat
 	numbered := func(n int, format string) string {
 		var out strings.Builder
@@ -40,6 +41,7 @@ func TestHostileSizes(t *testing.T) {
 		{"50,000 variables", "FROM a\n" + numbered(50_000, "ENV A%[2]d=$A%[1]d\n") + "RUN a\n", 50_001, 1},
 		{"100,000 instructions", "FROM a\n" + many("RUN a\n", 100_000), 100_000, 1},
 		{"5,000 stages", "FROM a AS s0\n" + numbered(5_000, "FROM s%[1]d AS s%[2]d\nARG X=1\nCOPY --from=s%[1]d a b\n"), 10_000, -1},
+		{"arguments for 5,000 stages", "FROM a AS s0\n" + numbered(30_000, "ARG A%[2]d=x\n") + numbered(5_000, "FROM s%[1]d AS s%[2]d\n") + "RUN a\n", 30_001, 1},
 		{"all from 5,000 stages", "FROM a AS s0\n" + numbered(5_000, "FROM s%[1]d AS s%[2]d\n") + numbered(30_000, "COPY --from=%[1]d a b\n"), 30_000, -1},
 		{"deep folders", "FROM scratch\n" + many("WORKDIR abcdefghijklmnopqrstuvwxyz\n", 28_000), 28_000, -1},
 		{"one RUN", "FROM a\nRUN a" + many(" \\\n && b", 9_000) + "\n", 1, 9_001},
@@ -62,6 +64,7 @@ func TestHostileSizes(t *testing.T) {
 		{"comments above", "FROM a\n" + many("# image-budget ignore=y\n", 30_000) + "RUN a\n", 1, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			src := folded(c.src)
 			f, err := Parse("Dockerfile", []byte(src))
 			if err != nil {

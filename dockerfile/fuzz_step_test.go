@@ -129,10 +129,11 @@ func FuzzSteps(f *testing.F) {
 		steps := resolved.Steps("", given)
 		target, _ := resolved.Target("")
 		global := resolved.globals(given)
-		now := &variables{env: map[string]string{}, escape: file.escape}
+		now := &variables{args: map[string]string{}, env: map[string]string{}, escape: file.escape}
 		at := 0
 		for _, stage := range resolved.chain(target) {
-			now = &variables{args: map[string]string{}, env: now.env, escape: file.escape}
+			now = &variables{args: maps.Clone(now.args), env: now.env, escape: file.escape}
+			maps.DeleteFunc(now.args, func(name, _ string) bool { _, ok := now.env[name]; return ok })
 			for _, in := range stage.Instructions {
 				for _, name := range append([]string{name, "A", "B", "PATH"}, keys(now)...) {
 					want, ok := now.get(name)

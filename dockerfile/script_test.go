@@ -161,6 +161,31 @@ func TestDiff(t *testing.T) {
 	}
 }
 
+func TestPlacesEndWhereTheTextEnds(t *testing.T) {
+	t.Parallel()
+	src := "FROM a\nRUN --network=none a\\\n \"b\"\\\n;c d\\\ne\\\n\n"
+	script := lastScript(t, src)
+	var got []string
+	for _, c := range script.Calls {
+		got = append(got, src[c.Start:c.End])
+		for _, w := range c.Words {
+			got = append(got, src[w.Start:w.End])
+		}
+	}
+	want := []string{"a\\\n \"b\"", "a", "\"b\"", "c d\\\ne", "c", "d\\\ne"}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	if got := src[script.Start:script.End]; got != "a\\\n \"b\"\\\n;c d\\\ne" {
+		t.Errorf("the script is %q", got)
+	}
+	// The lines that cat reads are no place to add a command.
+	src = "FROM a\nRUN cat <<A\nx\nA\n"
+	if script := lastScript(t, src); src[script.Start:script.End] != "cat <<A" || script.Heredoc {
+		t.Errorf("%+v", script)
+	}
+}
+
 func TestSetIsFollowed(t *testing.T) {
 	t.Parallel()
 	for script, want := range map[string]bool{
@@ -272,7 +297,9 @@ func TestComments(t *testing.T) {
 	}
 }
 
-func TestVariablesOfAStageEndWithIt(t *testing.T) {
+// TestVariablesOfAParentHold wants what a build with BuildKit 0.8 and with one of
+// 2026 writes: the child has the argument, and ENV before ARG.
+func TestVariablesOfAParentHold(t *testing.T) {
 	t.Parallel()
 	src := "ARG G=global\nFROM a AS one\nENV E=1\nARG E=2 A=3 G\nRUN a\nENV A=$E-$G\nFROM one\nRUN b\nENV E=4\nRUN c\n"
 	var got []string
@@ -286,7 +313,7 @@ func TestVariablesOfAStageEndWithIt(t *testing.T) {
 			got = append(got, line)
 		}
 	}
-	want := []string{"RUN a E=2 true A=3 true G=global true", "RUN b E=1 true A=2-global true G=$G false", "RUN c E=4 true A=2-global true G=$G false"}
+	want := []string{"RUN a E=2 true A=3 true G=global true", "RUN b E=1 true A=2-global true G=global true", "RUN c E=4 true A=2-global true G=global true"}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}

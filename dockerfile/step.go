@@ -36,7 +36,7 @@ func (f *File) Steps(target string, args map[string]string) []Step {
 	}
 	var out []Step
 	global := f.globals(args)
-	now := &variables{env: map[string]string{}, escape: f.escape}
+	now := &variables{args: map[string]string{}, env: map[string]string{}, escape: f.escape}
 	past := &timeline{changes: map[string][]moment{}}
 	at := Step{file: f, Shell: []string{"/bin/sh", "-c"}}
 	for _, stage := range f.chain(s) {
@@ -44,11 +44,15 @@ func (f *File) Steps(target string, args map[string]string) []Step {
 			at.Dir = "/"
 		}
 		at.Stage = stage.Index
-		ends := now.args
-		now.args = map[string]string{}
-		for name := range ends {
-			past.record(name, now)
+		// A stage inherits the build arguments of its parent, but its environment
+		// comes before them.
+		for _, name := range past.declared {
+			if _, ok := now.env[name]; ok {
+				delete(now.args, name)
+				past.record(name, now)
+			}
 		}
+		past.declared = nil
 		at.vars = past.variables(f.escape)
 		for _, in := range stage.Instructions {
 			at.Instruction = in
@@ -82,6 +86,8 @@ func (s Step) next(in Instruction) Step {
 type timeline struct {
 	now     int
 	changes map[string][]moment
+	// declared are the build arguments of the stage, as far as it is read.
+	declared []string
 }
 
 // moment is a variable from a time on.
@@ -104,6 +110,7 @@ func (t *timeline) follow(in Instruction, now *variables, args map[string]string
 		for _, arg := range c.Args {
 			now.declare(arg, args, global)
 			t.record(arg.Key, now)
+			t.declared = append(t.declared, arg.Key)
 		}
 	case *instructions.EnvCommand:
 		names, values := make([]string, len(c.Env)), make([]string, len(c.Env))

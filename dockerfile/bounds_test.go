@@ -22,6 +22,9 @@ func folded(src string) string {
 // TestHostileSizes reads what is as large or as deep as may be. Each ends in an
 // answer in no time that matters, and on a stack that is far from its end.
 func TestHostileSizes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	stack := debug.SetMaxStack(256 << 20)
 	t.Cleanup(func() { debug.SetMaxStack(stack) })
 	many := strings.Repeat

@@ -103,6 +103,9 @@ func Suggest(ctx context.Context, from *Subject) ([]footprint.Suggestion, error)
 			return nil, err
 		}
 		for _, f := range found {
+			if s.file != nil && f.Start > 0 && f.File == s.file.Name && s.file.Ignores(f.Start, r.ID) {
+				continue
+			}
 			f.Rule = r.ID
 			out = append(out, f)
 		}

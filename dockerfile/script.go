@@ -300,6 +300,10 @@ func (t shellText) command() int {
 	return len(t.text)
 }
 
+// fedToShell is a command that does nothing but read its here-document as a
+// script.
+var fedToShell = regexp.MustCompile(`^<<-?(?:"\w+"|'\w+'|\w+)\s+(?:/bin/|/usr/bin/)?(?:sh|ash|dash|bash)(?:\s+-[a-z]+)*$`)
+
 func (s Step) shellText() (shellText, error) {
 	line, shellForm := s.commandLine()
 	if !shellForm || len(line) == 0 {
@@ -307,7 +311,12 @@ func (s Step) shellText() (shellText, error) {
 	}
 	joined, places, next := s.joined()
 	c, ok := s.command.(*instructions.RunCommand)
-	if !ok || len(c.Files) == 0 || parser.MustParseHeredoc(line[0]) == nil {
+	fed := ok && len(c.Files) == 1 && fedToShell.MatchString(line[0])
+	if fed && !strings.ContainsAny(line[0], `"'`) && strings.ContainsAny(c.Files[0].Data, "$`\\") {
+		// The outer shell changes the text before the inner one reads it.
+		return shellText{}, errors.New("a here-document that is expanded for another shell is not read")
+	}
+	if !fed && (!ok || len(c.Files) == 0 || parser.MustParseHeredoc(line[0]) == nil) {
 		if !s.shellRuns() {
 			return shellText{}, ErrNoShell
 		}
@@ -347,6 +356,8 @@ func (s Step) shellText() (shellText, error) {
 	}
 	interpreter, shebang := interpreterOf(t.text)
 	switch {
+	case fed && s.shellRuns():
+		t.options = strings.Fields(line[0])[2:]
 	case shebang && (len(interpreter) == 0 || !isShell(interpreter[0])), !shebang && !s.shellRuns():
 		return shellText{}, ErrNoShell
 	case shebang:

@@ -67,6 +67,8 @@ func TestScript(t *testing.T) {
 		{"conditions", "FROM scratch\nRUN set -eux; if [ -f x ]; then a; fi; b || true; (cd /t && c); d | e >/dev/null; f\n", " /: [set] [-eux]\n! /: [[] [-f] [x] []]\n! /: [a]\n; /: [b]\n||! /: [true]\n! /: [cd] [/t]\n&&! /t: [c]\n;! /: [d]\n|! /: [e] > /dev/null\n;$ /: [f]\n"},
 		{"folders", "FROM a\nRUN cd /usr/src && cd x/.. && make; cd $D; y\n", " : [cd] [/usr/src]\n&& /usr/src: [cd] [x/..]\n&& /usr/src: [make]\n; /usr/src: [cd] [$D]?\n;$ : [y]\n"},
 		{"heredoc", "FROM scratch\nRUN <<EOF\nset -e\npip install x\nEOF\n", " /: [set] [-e]\n;$ /: [pip] [install] [x]\n"},
+		{"heredoc fed to a shell", "FROM scratch\nRUN <<EOT bash -e\ndnf install -y x\ndnf clean all\nEOT\n", " /: [dnf] [install] [-y] [x]\n;$ /: [dnf] [clean] [all]\n"},
+		{"heredoc fed to a shell, expanded", "FROM scratch\nRUN <<EOT bash\necho $HOME\nEOT\n", "error: a here-document that is expanded for another shell is not read\n"},
 		{"heredoc of another interpreter", "FROM scratch\nRUN <<EOF\n#!/usr/bin/python3\nimport x\nEOF\n", "error: it runs no POSIX shell\n"},
 		{"exec form", "FROM scratch\nRUN [\"a\",\"b\"]\n", "error: it runs no POSIX shell\n"},
 		{"powershell", "FROM scratch\nSHELL [\"powershell\",\"-c\"]\nRUN a\n", "error: it runs no POSIX shell\n"},

@@ -56,6 +56,7 @@ func TestExtract(t *testing.T) {
 		{"nothing", ExtractLimits{}, "", "", 0},
 		{"too large", ExtractLimits{MaxFile: 999}, "/large /b", "/b=below", 1},
 		{"too much", ExtractLimits{MaxTotal: 1003}, "/large /b /c", "/c=cc /large=" + large, 2},
+		{"too much by a link alone", ExtractLimits{MaxTotal: 7}, "/dir/second /c", "/dir/second=linked", 2},
 		{"too much by a link", ExtractLimits{MaxTotal: 10}, "/b /dir/second /c", "/b=below /c=cc", 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

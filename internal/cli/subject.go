@@ -30,8 +30,8 @@ import (
 const (
 	maxIgnore       = 1 << 20
 	maxContextFiles = 200_000
-	// maxIgnoreWork bounds the bytes of patterns that are tried, for all files
-	// together, and contextWait the time that it takes.
+	// maxIgnoreWork bounds the steps of trying patterns, for all files together,
+	// and contextWait the time that it takes.
 	maxIgnoreWork = 1_000_000_000
 	contextWait   = 30 * time.Second
 	// maxRead bounds what is read of one image.
@@ -221,7 +221,7 @@ func contextFiles(ctx context.Context, dir string, ignore []byte) ([]advice.Cont
 	defer root.Close()
 	ctx, cancel := context.WithTimeout(ctx, contextWait)
 	defer cancel()
-	l := &contextList{ctx: ctx, matcher: matcher, cost: len(ignore), files: []advice.ContextFile{}}
+	l := &contextList{ctx: ctx, matcher: matcher, cost: len(ignore) + 50*len(patterns), files: []advice.ContextFile{}}
 	if err := fs.WalkDir(root.FS(), ".", l.visit); err != nil {
 		return nil, err
 	}
@@ -233,7 +233,7 @@ func contextFiles(ctx context.Context, dir string, ignore []byte) ([]advice.Cont
 type contextList struct {
 	ctx     context.Context
 	matcher *patternmatcher.PatternMatcher
-	cost    int // of trying its patterns, in bytes
+	cost    int // of trying its patterns, in steps
 	// folders are those above the current path, with what matched them.
 	folders []matchedFolder
 	visited int

@@ -296,7 +296,7 @@ func TestContextIsWhatABuilderGets(t *testing.T) {
 	host, _, _ := strings.Cut(bench.Setting(t, "IMAGE_BUDGET_TEST_ENGINES"), ",")
 	engines := map[string]string{"old": host, "new": strings.TrimPrefix(bench.Setting(t, "IMAGE_BUDGET_TEST_ENGINES"), host+",")}
 	for i, ignore := range []string{
-		"", "node_modules\n.git\n", "*\n!src\n", "**/*.md\n!README.md\n", "docs\n!docs/sub/keep.txt\n", "**\n!docs/*.md\n!link\n",
+		"", "node_modules\n.git\n", "*\n!src\n", "**/*.md\n!README.md\n", "docs\n!docs/sub/keep.txt\n", "docs\n!docs/su*/keep.txt\n", "**\n!docs/*.md\n!link\n",
 		"# comment\n/x.log\n  docs/  \n\n", "node_modules\n!node_modules/a/README.md\n", "src/**/*.log\nsrc/*_test.go\n", "docs/*\n!docs/sub\ndocs/sub/b.md\n", "a b\n*.l?g\n[r-s]*\n", "./docs/../src\n", "!src\n",
 	} {
 		for name, host := range engines {
@@ -342,4 +342,26 @@ func ignoreEOF(err error) error {
 		return nil
 	}
 	return err
+}
+
+func FuzzContext(f *testing.F) {
+	for _, ignore := range []string{"*\n!src\n", "**/a\n!b[\n", "\xef\xbb\xbf# x\n!\n", "a\\\n!**\n/\n..\n"} {
+		f.Add([]byte(ignore))
+	}
+	dir := layOut(f, "a=1", "src/b=1", "src/c/d=1", "link->a")
+	all, err := contextFiles(f.Context(), dir, nil)
+	if err != nil || len(all) != 4 {
+		f.Fatal(all, err)
+	}
+	f.Fuzz(func(t *testing.T, ignore []byte) {
+		got, err := contextFiles(t.Context(), dir, ignore)
+		if err != nil {
+			return
+		}
+		for _, one := range got {
+			if !slices.Contains(all, one) {
+				t.Errorf("%q is not there", one.Path)
+			}
+		}
+	})
 }

@@ -96,6 +96,7 @@ int main(int n, char **a) { return dlopen(a[1], RTLD_NOW) == 0; }`)
 		{"dlopen", []string{loads}, false, true},
 		{"dlopen, old hash", []string{"-Wl,--hash-style=sysv", loads}, false, true},
 		{"defines dlopen", []string{"-shared", "-fPIC", "-Wl,-Bsymbolic", defines}, true, false},
+		{"defines dlopen, old hash", []string{"-shared", "-fPIC", "-Wl,-Bsymbolic,--hash-style=sysv", defines}, true, false},
 		{"object", []string{"-c", hello}, false, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -293,4 +294,14 @@ func TestProgramsOfAnyMachine(t *testing.T) {
 			}
 		}
 	}
+}
+
+func FuzzScript(f *testing.F) {
+	f.Add([]byte("#! /usr/bin/env  node \r\n"), uint16(0o755))
+	f.Fuzz(func(t *testing.T, head []byte, mode uint16) {
+		p := readScript(File{Mode: mode}, head)
+		if p != nil && (p.Interpreter == "" || strings.ContainsAny(p.Interpreter, " \t\n\x00") || strings.ContainsAny(p.Args, "\n\x00") || len(p.Interpreter+p.Args) > maxScriptLine) {
+			t.Errorf("%q: %+v", head, p)
+		}
+	})
 }

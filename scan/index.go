@@ -35,6 +35,9 @@ type Index struct {
 	// records; factBytes is what they take together when they are looked at.
 	facts     []fileFacts
 	factBytes int
+	// told are facts that many files share, as scripts of one interpreter do,
+	// while the layer is read.
+	told map[string][]byte
 }
 
 // fileFacts are the [pkgdb.Facts] of one record, in stored form.
@@ -131,10 +134,22 @@ func (x *Index) tell(f pkgdb.Facts) {
 	if f.Empty() {
 		return
 	}
-	if x.factBytes+f.Size() > maxFacts {
-		f = pkgdb.Facts{Skipped: tooManyFacts, Unread: "*"}
+	stored := f.Append(nil)
+	if same, ok := x.told[string(stored)]; ok {
+		x.facts = append(x.facts, fileFacts{x.entries - 1, same})
+		return
 	}
-	x.facts = append(x.facts, fileFacts{x.entries - 1, f.Append(nil)})
+	switch {
+	case x.factBytes+f.Size() > maxFacts:
+		f = pkgdb.Facts{Skipped: tooManyFacts, Unread: "*"}
+		stored = f.Append(nil)
+	case f.Program != nil && !f.Program.ELF:
+		if x.told == nil {
+			x.told = map[string][]byte{}
+		}
+		x.told[string(stored)] = stored
+	}
+	x.facts = append(x.facts, fileFacts{x.entries - 1, stored})
 	x.factBytes += f.Size()
 }
 

@@ -83,6 +83,7 @@ func (lr *layerReader) index(r io.Reader) (*Index, error) {
 	for {
 		h, err := tr.Next()
 		if err == io.EOF {
+			x.told = nil
 			return x, nil
 		}
 		if err != nil {

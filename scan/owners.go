@@ -93,6 +93,10 @@ func (o *ownership) findings() []pkgdb.Found {
 	size := 0
 	shared := map[string]*footprint.Program{}
 	for n, inode := range o.described() {
+		if program, ok := shared[string(o.facts[inode])]; ok {
+			o.programs[inode] = program // and they tell nothing else
+			continue
+		}
 		facts := o.factsOf(inode)
 		if program := facts.Program; program != nil {
 			alone := pkgdb.Facts{Program: program}
@@ -130,16 +134,16 @@ func (o *ownership) findings() []pkgdb.Found {
 // described walks the files that have facts, each by one of its names.
 func (o *ownership) described() iter.Seq2[int32, int32] {
 	return func(yield func(node, inode int32) bool) {
-		seen := map[int32]bool{}
+		seen := newMarks(len(o.inodes))
 		for n := range o.nodes {
 			nd := &o.nodes[n]
-			if nd.kind != footprint.Regular || seen[nd.inode] {
+			if nd.kind != footprint.Regular || seen.has(nd.inode) {
 				continue
 			}
 			if _, ok := o.facts[nd.inode]; !ok {
 				continue
 			}
-			seen[nd.inode] = true
+			seen.set(nd.inode)
 			if !yield(int32(n), nd.inode) {
 				return
 			}

@@ -518,9 +518,13 @@ func (img *Image) Warnings() []string { return img.warnings }
 // remove takes a temporary name away from the engine, also when the run was
 // cancelled. Layers that the build cache or another image uses stay.
 func (d *builder) remove(ctx context.Context, name string) error {
+	return removeImage(ctx, d.engine, name)
+}
+
+func removeImage(ctx context.Context, api *client.Client, name string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
-	_, err := d.engine.ImageRemove(ctx, name, client.ImageRemoveOptions{PruneChildren: true})
+	_, err := api.ImageRemove(ctx, name, client.ImageRemoveOptions{PruneChildren: true})
 	if err != nil && !errdefs.IsNotFound(err) {
 		return fmt.Errorf("removing the image %s from the engine: docker rmi does so by hand: %s", name, show(err.Error()))
 	}

@@ -500,3 +500,17 @@ func (c *Containers) copyProgram(ctx context.Context, id string) error {
 // EngineID is what the engine calls an image that was opened in it or built by
 // it, "" for one from elsewhere.
 func (img *Image) EngineID() string { return img.engineID }
+
+// Left lists the containers of a run that are there, by name. An error is the
+// engine's.
+func (c *Containers) Left(ctx context.Context, run string) ([]string, error) {
+	got, err := c.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("label", ContainerLabel+"="+run)})
+	if err != nil {
+		return nil, c.explain(ctx, "listing containers", err)
+	}
+	var out []string
+	for _, one := range got.Items {
+		out = append(out, strings.Join(one.Names, ", "))
+	}
+	return out, nil
+}

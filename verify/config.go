@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -12,8 +13,10 @@ import (
 
 // lost says which of the original's settings a candidate does not have, "" if
 // it has all. Entrypoint and command may differ, as where a shell or npm start
-// was resolved: what comes of that is seen when it runs.
-func lost(a, c footprint.Config) string {
+// was resolved: what comes of that is seen when it runs. Labels of another base
+// are another's: inherited are those of the original's base, nil where nobody
+// knows them; then none is missed.
+func lost(a, c footprint.Config, inherited map[string]string) string {
 	if x, y := user(a.User), user(c.User); x != y {
 		return fmt.Sprintf("it runs as user %s, the original as %s", quoted(y), quoted(x))
 	}
@@ -43,7 +46,9 @@ func lost(a, c footprint.Config) string {
 		}
 	}
 	for _, k := range slices.Sorted(maps.Keys(a.Labels)) {
-		if got, ok := c.Labels[k]; !ok || got != a.Labels[k] {
+		got, ok := c.Labels[k]
+		of, base := inherited[k]
+		if (!ok || got != a.Labels[k]) && inherited != nil && (!base || of != a.Labels[k]) {
 			return fmt.Sprintf("the label %s is lost", quoted(k))
 		}
 	}
@@ -83,20 +88,9 @@ func environment(pairs []string) map[string]string {
 	return out
 }
 
-// builds tells variables of the official images that say which tools they hold
-// and where: they are of no use where the tools are gone. What a program does
+// builds tells variables with which base images say what tools they hold and
+// where: they are of no use where the tools are gone. What a program does
 // without them is seen when it runs.
-func builds(name string) bool {
-	switch name {
-	case "NODE_VERSION", "YARN_VERSION",
-		"GOLANG_VERSION", "GOTOOLCHAIN", "GOPATH", "GOROOT",
-		"RUST_VERSION", "RUSTUP_HOME", "CARGO_HOME",
-		"JAVA_HOME", "JAVA_VERSION", "MAVEN_HOME", "MAVEN_CONFIG", "GRADLE_HOME", "GRADLE_VERSION",
-		"PYTHON_VERSION", "PYTHON_SHA256", "PYTHON_PIP_VERSION", "PYTHON_SETUPTOOLS_VERSION", "PYTHON_GET_PIP_URL", "PYTHON_GET_PIP_SHA256", "GPG_KEY",
-		"GPG_KEYS", "PHPIZE_DEPS", "PHP_SHA256", "PHP_URL", "PHP_ASC_URL", "PHP_CFLAGS", "PHP_CPPFLAGS", "PHP_LDFLAGS", "PHP_VERSION",
-		"RUBY_VERSION", "RUBY_DOWNLOAD_URL", "RUBY_DOWNLOAD_SHA256",
-		"DOTNET_SDK_VERSION", "NUGET_XMLDOC_MODE", "DOTNET_USE_POLLING_FILE_WATCHER", "POWERSHELL_DISTRIBUTION_CHANNEL":
-		return true
-	}
-	return false
-}
+func builds(name string) bool { return tools.MatchString(name) }
+
+var tools = regexp.MustCompile(`^(.*_VERSION|.*_SHA256|.*_SHA512|.*_CHECKSUM|.*_URL|(.*_)?GPG_KEYS?|GOTOOLCHAIN|GOPATH|GOROOT|CGO_ENABLED|GOFLAGS|RUSTUP_HOME|CARGO_HOME|JAVA_HOME|MAVEN_.*|GRADLE_.*|PHPIZE_DEPS|PHP_(C|CPP|LD)FLAGS|NUGET_.*|DOTNET_(SDK|USE|GENERATE|NUGET).*|POWERSHELL_.*|DEBIAN_FRONTEND)$`)

@@ -43,7 +43,12 @@ func onEngine(t *testing.T, word string) *lab {
 	if err := l.containers.Blind(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = l.containers.Close() })
+	t.Cleanup(func() {
+		if left, err := l.containers.Left(context.Background(), l.run); err != nil || len(left) > 0 {
+			t.Errorf("containers are left: %v, %v", left, err)
+		}
+		_ = l.containers.Close()
+	})
 	return l
 }
 

@@ -57,6 +57,9 @@ type Built struct {
 	// Reference is what the Runner starts it by.
 	Reference string
 	Config    footprint.Config
+	// Inherited are the labels that its base brought, nil where they are not
+	// known. Of a candidate nobody asks.
+	Inherited map[string]string
 	// Size is its size in Metric.
 	Size   footprint.Bytes
 	Metric footprint.Metric
@@ -263,9 +266,10 @@ func (v *prover) unfit(a attempt) string {
 	case a.Metric != v.Original.Metric:
 		return fmt.Sprintf("its size was measured as %s and that of the original as %s", a.Metric, v.Original.Metric)
 	case a.Size >= v.Original.Size:
-		return fmt.Sprintf("it is not smaller: %s, the original has %s", a.Size, v.Original.Size)
+		size, original := footprint.Apart(a.Size, v.Original.Size)
+		return fmt.Sprintf("it is not smaller: %s, the original has %s", size, original)
 	}
-	return lost(v.Original.Config, a.Config)
+	return lost(v.Original.Config, a.Config, v.Original.Inherited)
 }
 
 func (v *prover) tried(a attempt, reason string) {

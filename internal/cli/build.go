@@ -434,9 +434,14 @@ func (c *Command) group(title string) (end func()) {
 
 // buildImages builds an image for each of its platforms.
 func (m *measurer) buildImages(ctx context.Context, w want) ([]*source.Image, error) {
+	return m.buildWith(ctx, w, m.opener.Build)
+}
+
+// buildWith shows a build and its end.
+func (m *measurer) buildWith(ctx context.Context, w want, build func(context.Context, source.Build) ([]*source.Image, error)) ([]*source.Image, error) {
 	b := *w.build
 	done := m.progressOf(cmp.Or(w.title, w.name), &b)
-	images, err := m.opener.Build(ctx, b)
+	images, err := build(ctx, b)
 	done()
 	var failed *source.BuildError
 	if errors.As(err, &failed) && failed.Start > 0 {

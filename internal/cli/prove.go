@@ -69,6 +69,7 @@ func (c *Command) prove(ctx context.Context, m *measurer, w want, original *sour
 	if cfg != nil {
 		first.Config = *cfg
 	}
+	first.Inherited = m.baseLabels(ctx, head)
 	if first.Reference == "" {
 		loaded, err := p.load(ctx, nil, "the original")
 		if err != nil {
@@ -103,6 +104,32 @@ func weighed(img *footprint.Image) (footprint.Bytes, footprint.Metric, bool) {
 		return m.Compressed, footprint.Compressed, true
 	}
 	return 0, footprint.Unpacked, false
+}
+
+// baseLabels are the labels that an image has from its base, nil where they
+// cannot be had. The engine is asked first: it costs nothing.
+func (m *measurer) baseLabels(ctx context.Context, head *footprint.Image) map[string]string {
+	if head.Base == nil || head.Base.Reference == "" {
+		return nil
+	}
+	if head.Base.Reference == scratch {
+		return map[string]string{}
+	}
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	for _, kind := range []string{"docker-daemon:", "docker://"} {
+		base, err := m.opener.On(head.Platform).Open(ctx, kind+head.Base.Reference)
+		if err != nil {
+			continue
+		}
+		labels := maps.Clone(base.Config.Config.Labels)
+		_ = base.Close() // it was read: nothing is lost with it
+		if labels == nil {
+			labels = map[string]string{}
+		}
+		return labels
+	}
+	return nil
 }
 
 // proofBuilds builds and measures what is compared.
@@ -151,16 +178,9 @@ func (p *proofBuilds) load(ctx context.Context, content []byte, title string) (*
 	w := p.w
 	w.build = &b
 	w.title = strings.TrimSpace(p.w.name + " (" + title + ")")
-	images, err := p.m.buildImages(ctx, w)
+	images, err := p.m.buildWith(ctx, w, p.m.opener.BuildLoaded)
 	if err != nil {
 		return nil, err
-	}
-	for _, other := range images[1:] {
-		p.close(other)
-	}
-	if images[0].EngineID() == "" {
-		p.close(images[0])
-		return nil, fmt.Errorf("%s keeps its images to itself; build with the engine to prove a change", b.Builder.Address)
 	}
 	return images[0], nil
 }

@@ -129,6 +129,9 @@ func speaks(ctx context.Context, r Running, port int) string {
 	if plain.kind != "" && plain.status != http.StatusBadRequest {
 		return "http"
 	}
+	if plain.failure == tooLate {
+		return "tcp"
+	}
 	// A server of TLS closes the connection, or answers 400 in plain text.
 	if secure := ask(ctx, r, "https", question{port: port, path: "/"}); secure.kind != "" {
 		return "https"
@@ -181,11 +184,13 @@ func ask(ctx context.Context, r Running, scheme string, q question) answer {
 	return a
 }
 
+const tooLate = "it did not answer in time"
+
 // failure says in a few words why there was no answer.
 func failure(ctx context.Context, err error) string {
 	switch {
 	case ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded):
-		return "it did not answer in time"
+		return tooLate
 	case strings.Contains(err.Error(), "connection refused"):
 		return "connection refused"
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):

@@ -72,7 +72,9 @@ func dialEngine(cfg Engine, host, userAgent string) (*client.Client, error) {
 		return nil, fmt.Errorf("reaching the engine at %s: %w", withoutUserinfo(host), err)
 	}
 	// Left to itself the client takes any transport for one that speaks TLS,
-	// because preparing it for HTTP/2 gives it a TLS config.
+	// because preparing it for HTTP/2 gives it a TLS config. A map of no
+	// protocols keeps it from that, which connections that are taken over for
+	// builds and commands need.
 	scheme := "http"
 	if tlsConfig != nil {
 		scheme = "https"
@@ -80,7 +82,10 @@ func dialEngine(cfg Engine, host, userAgent string) (*client.Client, error) {
 	opts := []client.Opt{
 		client.WithHTTPClient(&http.Client{
 			// A save stream is large; the default buffer would read it in 4 KiB.
-			Transport:     &http.Transport{TLSClientConfig: tlsConfig, ReadBufferSize: chunkSize, MaxIdleConns: 4, IdleConnTimeout: 30 * time.Second},
+			Transport: &http.Transport{
+				TLSClientConfig: tlsConfig, TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{},
+				ReadBufferSize: chunkSize, MaxIdleConns: 4, IdleConnTimeout: 30 * time.Second,
+			},
 			CheckRedirect: client.CheckRedirect,
 		}),
 		client.WithHost(host),

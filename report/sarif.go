@@ -295,7 +295,7 @@ func (s *sarif) add(rule, level, text, file string, start, end int, fixes []sari
 	text = strings.ReplaceAll(text, "](", "] (")
 	artifact, ok := artifactOf(file)
 	if !ok {
-		s.notify("note", text+" (it has no place in the repository)")
+		s.notify("note", rule+": "+text+" (it has no place in the repository)")
 		return
 	}
 	index, known := s.rules[rule]

@@ -46,7 +46,13 @@ type advised struct {
 // one in stages. Advice on an image whose Dockerfile is not known says what the
 // image alone shows.
 func (c *Command) advise(ctx context.Context, m *measurer, w want, opened *source.Image, head *footprint.Image, o adviceWanted) (*advised, error) {
-	file, target, args := m.dockerfileOf(ctx, w, opened, head)
+	file, target, args, err := c.dockerfileOf(w)
+	if err != nil {
+		return nil, fmt.Errorf("looking for suggestions: %w", err)
+	}
+	if file == nil && w.build == nil && w.from != nil {
+		file = w.from.provenFile(ctx, m, opened, head, w)
+	}
 	if file == nil && o.forFile {
 		return &advised{}, nil
 	}
@@ -138,7 +144,7 @@ func (c *Command) inStages(ctx context.Context, m *measurer, w want, opened *sou
 		if at >= 0 {
 			out.suggestions[at].Unknown = append(out.suggestions[at].Unknown, rewrite.Unknown...)
 		} else if len(rewrite.Unknown) > 0 {
-			m.note("no Dockerfile in stages is proposed for %s, since it is not known: %s", cmp.Or(w.name, w.ref), strings.Join(rewrite.Unknown, "; "))
+			m.note("no Dockerfile in stages is proposed for %s: %s", cmp.Or(w.name, w.ref), strings.Join(rewrite.Unknown, " "))
 		}
 		return nil
 	}
@@ -191,44 +197,6 @@ func firstFrom(file *dockerfile.File) int {
 		return 1
 	}
 	return file.Stages[0].Start
-}
-
-// dockerfileOf is the Dockerfile of an image, nil where it is not known, with the
-// stage and arguments that it was built with.
-func (m *measurer) dockerfileOf(ctx context.Context, w want, opened *source.Image, head *footprint.Image) (*dockerfile.File, string, map[string]string) {
-	if b := w.build; b != nil {
-		if built := m.steps(w, opened, head.Layers); built != nil && built.File != nil {
-			return built.File, b.Target, b.Args
-		}
-		if source.Fetched(b.Context) {
-			return nil, "", nil
-		}
-		return m.readDockerfile(b), b.Target, b.Args
-	}
-	if w.from == nil {
-		return nil, "", nil
-	}
-	if w.from.file != nil {
-		return w.from.file, *w.from.target, nil
-	}
-	return w.from.provenFile(ctx, m, opened, head, w), "", nil
-}
-
-// readDockerfile reads the file of a build whose steps do not hold it.
-func (m *measurer) readDockerfile(b *source.Build) *dockerfile.File {
-	path := b.Dockerfile
-	if path == "" {
-		path = inFolder(b.Context, "Dockerfile")
-	}
-	src, err := readBounded(path, dockerfile.MaxSize)
-	if err != nil {
-		return nil
-	}
-	file, err := dockerfile.Parse(m.command.dockerfileName(b), src)
-	if err != nil {
-		return nil
-	}
-	return file
 }
 
 // provenFile is the Dockerfile in the provenance of an image.
@@ -297,7 +265,7 @@ func (c *Command) explain(_ context.Context, args []string) error {
 	case 1:
 		page, ok := advice.Explain(args[0])
 		if !ok {
-			return usagef("explain", "there is no rule %q%s; the rules are:\n%s", args[0], didYouMean(args[0], names), strings.TrimSuffix(list.String(), "\n"))
+			return usagef("explain", "there is no rule %q%s\nthe rules are:\n%s", args[0], didYouMean(args[0], names), strings.TrimSuffix(list.String(), "\n"))
 		}
 		_, err := fmt.Fprintln(c.Stdout, strings.TrimSpace(page))
 		return err

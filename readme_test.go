@@ -24,7 +24,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
+	"github.com/org/image-budget/advice"
 	"github.com/org/image-budget/budget"
+	"github.com/org/image-budget/footprint"
 	"github.com/org/image-budget/internal/githubtest"
 )
 
@@ -163,6 +165,17 @@ func TestTheREADMEListsTheInputsAndOutputsOfTheAction(t *testing.T) {
 	}
 	section(t, "inputs", inputs.String())
 	section(t, "outputs", outputs.String())
+}
+
+func TestTheREADMEListsTheRules(t *testing.T) {
+	t.Parallel()
+	var rules strings.Builder
+	rules.WriteString("| rule | what it finds | what it proposes |\n| :-- | :-- | :-- |\n")
+	for _, r := range advice.Rules() {
+		does := map[footprint.Safety]string{footprint.SafePatch: "a safe patch", footprint.NeedsTests: "a patch for your tests to confirm", footprint.AdviceOnly: "advice"}[r.Safety]
+		fmt.Fprintf(&rules, "| `%s` | %s | %s |\n", r.ID, cell(r.Title), does)
+	}
+	section(t, "rules", rules.String())
 }
 
 // code shows a default, which is empty where an input has none.

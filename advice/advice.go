@@ -86,8 +86,13 @@ func Rules() []Rule {
 		copyWholeContext,
 		vcsMetadata,
 		packageCacheLeft(),
+		recommendedPackages(),
+		cleanupInLaterLayer(),
+		chownDuplicatesLayer(),
+		archiveLeft(),
 		duplicateFiles,
 		debugSymbols,
+		sparseLastlog(),
 	}
 }
 

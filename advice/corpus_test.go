@@ -540,15 +540,15 @@ func checkSuggestion(t *testing.T, s footprint.Suggestion) {
 func (c *corpusCase) checkEdits(t *testing.T, s *Subject, found []footprint.Suggestion) {
 	t.Helper()
 	var all []footprint.Edit
-	rest := map[string]bool{}
+	rest := map[footprint.Bytes]bool{} // sentences may name lines, which edits move
 	for _, f := range found {
 		if len(f.Edits) == 0 {
-			rest[f.Message] = true
+			rest[f.Bytes] = true
 			continue
 		}
 		all = append(all, f.Edits...)
 		for _, again := range c.run(t, c.edited(t, s, f.Edits)) {
-			if again.Message == f.Message {
+			if again.Bytes == f.Bytes && slices.Equal(again.Paths, f.Paths) {
 				t.Errorf("it says so again after its edit: %s", again.Message)
 			}
 		}
@@ -561,7 +561,7 @@ func (c *corpusCase) checkEdits(t *testing.T, s *Subject, found []footprint.Sugg
 	})
 	all = slices.Compact(all)
 	for _, again := range c.run(t, c.edited(t, s, all)) {
-		if !rest[again.Message] || len(again.Edits) > 0 {
+		if !rest[again.Bytes] || len(again.Edits) > 0 {
 			t.Errorf("it says after all edits: %s", wanted([]footprint.Suggestion{again}))
 		}
 	}

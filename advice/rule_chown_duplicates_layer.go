@@ -106,7 +106,7 @@ func (s *subject) chowned(ctx context.Context) ([]footprint.Suggestion, error) {
 		}
 		if step != nil {
 			sc := s.script(step)
-			if !sc.rewrites(d.Under) {
+			if !sc.rewrites(strings.TrimSuffix(d.Under, "/") + "/x") {
 				var rest footprint.Bytes
 				for _, f := range s.Image.DeadFiles {
 					if f.In == d.In && f.By == d.By && f.Fate == d.Fate && sc.rewrites(f.Path) {

@@ -75,6 +75,9 @@ type Rule struct {
 	Title string
 	// Safety is the best class that its suggestions have.
 	Safety footprint.Safety
+	// Apart says that its bytes are no part of the image's size, but of each
+	// update: they are never added to those of other rules.
+	Apart bool
 
 	check func(ctx context.Context, s *subject) ([]footprint.Suggestion, error)
 }
@@ -93,6 +96,7 @@ func Rules() []Rule {
 		duplicateFiles,
 		debugSymbols,
 		sparseLastlog(),
+		cacheOrder(),
 	}
 }
 

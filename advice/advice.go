@@ -85,6 +85,7 @@ type Rule struct {
 // Rules lists all rules in the order in which people read about them.
 func Rules() []Rule {
 	return []Rule{
+		fatBaseImage,
 		devDependencies,
 		copyWholeContext,
 		vcsMetadata,

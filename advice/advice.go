@@ -85,9 +85,11 @@ type Rule struct {
 // Rules lists all rules in the order in which people read about them.
 func Rules() []Rule {
 	return []Rule{
+		buildToolsInFinalStage,
 		fatBaseImage,
 		devDependencies,
 		copyWholeContext,
+		copyWholeBuilderDir,
 		vcsMetadata,
 		packageCacheLeft(),
 		recommendedPackages(),

@@ -305,6 +305,7 @@ func (c *compiled) collect() {
 		}
 		return left[name]
 	}
+	installs := c.installLayers()
 	keep := map[string]bool{}
 	var linked []footprint.File
 	for _, f := range c.tree.files {
@@ -313,6 +314,8 @@ func (c *compiled) collect() {
 			!c.keepSources && buildInput(f.Path), c.drop != nil && c.drop(f.Path):
 		case f.Kind == footprint.Symlink:
 			linked = append(linked, f)
+		case f.Owner == footprint.Unowned && within(f.Path, "/etc") && installs[f.Layer] && !c.namedInRun(f):
+			// What the scripts of packages make, they make again.
 		case f.Owner == footprint.OfApplication, inPlace(f.Path), installPlace(f.Path):
 			// Other programs that a build left are not read; one that COPY brought
 			// may be called.
@@ -704,7 +707,10 @@ func (c *compiled) onRuntime(r runtimeBase, copyLibs bool, trust []copied) *plan
 		name := c.packageOf(lib.Owner)
 		switch {
 		case name != "" && !copyLibs:
-			packages[name] = true
+			// What a library of a package needs, its package brings.
+			if by, _, ok := c.tree.follow(lib.By); ok && !c.ofSystem(by.Owner) {
+				packages[name] = true
+			}
 		case slices.ContainsFunc(c.assets, func(a copied) bool { return within(lib.Path, a.from[0]) }):
 		default:
 			dir, _, _ := c.tree.follow(path.Dir(lib.Path)) // /lib may be a link to /usr/lib
@@ -757,5 +763,9 @@ func (c *compiled) onRuntime(r runtimeBase, copyLibs bool, trust []copied) *plan
 	}
 	out.copies = slices.Concat(out.copies, c.assets, c.own())
 	out.entrypoint, out.cmd = c.command()
+	out.brought = func(f footprint.File) bool {
+		name := c.packageOf(f.Owner)
+		return name != "" && (slices.Contains(out.packages, name) || !r.same && c.distro.inSlim(name))
+	}
 	return out
 }

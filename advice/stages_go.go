@@ -1,7 +1,9 @@
 package advice
 
 import (
+	"bytes"
 	"context"
+	"path"
 	"slices"
 	"strings"
 
@@ -22,13 +24,37 @@ func planGo(ctx context.Context, p *project) (*proposal, error) {
 	if c == nil {
 		return refusal, err
 	}
-	trust := c.present("Certificates of those who sign others, for TLS.", certificates)
+	trust, err := c.trust(ctx)
+	if err != nil {
+		return nil, err
+	}
 	mime := c.present("Types of files by their names.", "/etc/mime.types", "/usr/share/mime/globs2")
 	zones := c.goZones()
 	if !c.static && !c.shell {
 		c.notes = append(c.notes, "The program loads the C library. A build with CGO_ENABLED=0 could run on scratch, if it calls no C code.")
 	}
 	return c.proposal(ctx, trust, slices.Concat(mime, zones), "gcr.io/distroless/static-debian12"), nil
+}
+
+// trust copies the certificates of those who sign others. One file has all of
+// them; where the directory that it was made of has more or fewer, programs that
+// read both find those too, so that comes along.
+func (c *compiled) trust(ctx context.Context) ([]copied, error) {
+	const why = "Certificates of those who sign others, for TLS."
+	text, err := c.contents(ctx, c.tree, certificates)
+	if err != nil {
+		return nil, err
+	}
+	single := 0
+	for _, f := range c.tree.children(path.Dir(certificates)) {
+		if strings.HasSuffix(f.Path, ".pem") {
+			single++
+		}
+	}
+	if text == nil || single == 0 || bytes.Count(text, []byte("BEGIN CERTIFICATE")) == single {
+		return c.present(why, certificates), nil
+	}
+	return c.present(why, path.Dir(certificates), "/usr/share/ca-certificates", "/usr/local/share/ca-certificates"), nil
 }
 
 // goZones are the time zones where a Go program looks for them: in the system,
@@ -77,7 +103,7 @@ func (c *compiled) proposal(ctx context.Context, trust, zones []copied, static s
 		on := *scratch
 		on.name, on.base, on.why = "on distroless", static, "The program needs certificates and time zones, and nothing else of a distribution."
 		on.copies = slices.DeleteFunc(slices.Clone(scratch.copies), func(o copied) bool {
-			return within(o.from[0], zoneinfo) || o.from[0] == certificates
+			return within(o.from[0], zoneinfo) || slices.ContainsFunc(trust, func(t copied) bool { return t.from[0] == o.from[0] })
 		})
 		add(&on)
 	}

@@ -13,5 +13,9 @@ func planNative(ctx context.Context, p *project) (*proposal, error) {
 	if c == nil {
 		return refusal, err
 	}
-	return c.proposal(ctx, c.present("Certificates of those who sign others, for TLS.", certificates), c.zones(), ""), nil
+	trust, err := c.trust(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c.proposal(ctx, trust, c.zones(), ""), nil
 }

@@ -21,7 +21,11 @@ func planRust(ctx context.Context, p *project) (*proposal, error) {
 	if c.libs.Libc == glibc {
 		c.notes = append(c.notes, "The program loads glibc. A build for a musl target could run on scratch, if all that it links is there for musl.")
 	}
-	return c.proposal(ctx, c.present("Certificates of those who sign others, for TLS.", certificates), c.zones(), "gcr.io/distroless/static-debian12"), nil
+	trust, err := c.trust(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c.proposal(ctx, trust, c.zones(), "gcr.io/distroless/static-debian12"), nil
 }
 
 // zones are the time zones of the system, where somebody asked for one: by TZ,

@@ -3,6 +3,7 @@ package advice
 import (
 	"context"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -18,11 +19,13 @@ type interpreted struct {
 	// roots are the directories of the program, drop tells what of their entries
 	// is left out, and skip what is outside them.
 	roots []string
-	drop  drops
+	drop  func(entry footprint.File) bool
 	skip  func(footprint.File) bool
 	// prepare are lines at the end of the build stage, pruned what they remove.
 	prepare []string
 	pruned  func(footprint.File) bool
+	// built tells that the program was made of other files in its directory.
+	built bool
 	// copies are those that the stack makes itself.
 	copies []copied
 	// buildOnly are packages that are for building where compilers are asked for
@@ -67,7 +70,7 @@ func (in *interpreted) proposal(ctx context.Context) (*proposal, error) {
 		out.copies = append(out.copies, c)
 	}
 	for _, root := range in.roots {
-		a := p.app(root, in.drop, in.pruned)
+		a := p.app(root, in.drop, in.built)
 		out.prepare = append(out.prepare, a.remove...)
 		out.run = append(out.run, a.run...)
 		if len(a.copies) > 0 && len(rest) > 0 {
@@ -207,10 +210,17 @@ func (in *interpreted) packages(out *plan, reqs []request, libs []string) (left 
 		out.packages = append(out.packages, r.name)
 		in.recommends = in.recommends || r.recommends
 	}
-	out.packages = append(out.packages, libs...)
-	delete(called, "")
-	for name := range called {
-		out.packages = append(out.packages, name)
+	// What those need comes with them.
+	through := map[string]string{}
+	for _, k := range in.Image.Packages {
+		if footprint.OfSystem(k.Ecosystem) {
+			through[k.Name] = k.Through
+		}
+	}
+	for _, name := range slices.Concat(libs, slices.Sorted(maps.Keys(called))) {
+		if name != "" && !slices.Contains(out.packages, through[name]) {
+			out.packages = append(out.packages, name)
+		}
 	}
 	slices.Sort(out.packages)
 	out.packages = slices.Compact(out.packages)

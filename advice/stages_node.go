@@ -30,7 +30,8 @@ func planNode(ctx context.Context, p *project) (*proposal, error) {
 		return nil, err
 	}
 	in.prepare = append(in.prepare, prune...)
-	in.drop = p.nodeDrop(in.roots)
+	in.built = p.builtHereBy(in.roots)
+	in.drop = p.nodeDrop(in.built)
 	for _, root := range in.roots {
 		if cache := path.Join(root, ".next/cache"); p.weight(footprint.File{Path: cache, Kind: footprint.Directory}) >= Floor {
 			in.prepare = append(in.prepare, "RUN rm -rf "+quote(cache))
@@ -146,16 +147,24 @@ func (p *project) npmMajor() int {
 	return 0
 }
 
-// nodeDrop tells what of a Node project surely does not run.
-func (p *project) nodeDrop(roots []string) drops {
-	built := false // the program is what a build made
-	if f, ok := p.tree.get(p.program.entry); ok && f.Owner != footprint.OfApplication && p.isOwn(f) {
-		for _, root := range roots {
-			rest := strings.TrimPrefix(f.Path, root+"/")
-			first, _, below := strings.Cut(rest, "/")
-			built = built || under(f.Path, root) && below && slices.Contains([]string{"dist", "build", "out", "output", "lib", "built", "compiled", ".output"}, first)
-		}
+// outputs are directories that builds write to.
+var outputs = []string{"dist", "build", "out", "output", "lib", "built", "compiled", ".output"}
+
+// builtHereBy tells whether the program is what a build made of other files of
+// its directory.
+func (p *project) builtHereBy(roots []string) bool {
+	f, ok := p.tree.get(p.program.entry)
+	if !ok || f.Owner == footprint.OfApplication || !p.isOwn(f) {
+		return false
 	}
+	return slices.ContainsFunc(roots, func(root string) bool {
+		first, _, below := strings.Cut(strings.TrimPrefix(f.Path, root+"/"), "/")
+		return under(f.Path, root) && below && slices.Contains(outputs, first)
+	})
+}
+
+// nodeDrop tells what of a Node project surely does not run.
+func (p *project) nodeDrop(built bool) func(footprint.File) bool {
 	return func(e footprint.File) bool {
 		base := path.Base(e.Path)
 		if p.runsFrom(e) {

@@ -2,7 +2,6 @@ package advice
 
 import (
 	"context"
-	"fmt"
 	"path"
 	"regexp"
 	"slices"
@@ -113,5 +112,3 @@ func (in *interpreted) sitePackages() (string, string) {
 	in.copies = append(in.copies, copied{from: []string{site}, to: site, why: "What pip installed, and the commands that came with it."})
 	return site, ""
 }
-
-var _ = fmt.Sprintf

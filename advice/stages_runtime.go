@@ -249,7 +249,7 @@ type parts struct {
 func (p *project) appRoots() []string {
 	var roots []string
 	add := func(dir string) {
-		if f, ok := p.tree.get(dir); dir == "" || shared(dir) || !ok || f.Kind != footprint.Directory || !p.wholly(dir) {
+		if f, ok := p.tree.get(dir); dir == "" || shared(dir) || residue(dir) || !ok || f.Kind != footprint.Directory || !p.wholly(dir) {
 			return
 		}
 		roots = append(roots, dir)
@@ -275,12 +275,10 @@ func (p *project) wholly(dir string) bool {
 	})
 }
 
-// drops tells whether an entry of an application directory is left out.
-type drops func(entry footprint.File) bool
-
 // app plans the copies of an application directory. What is not surely needless
-// is kept; if little is left out, the directory is copied whole.
-func (p *project) app(dir string, drop drops, pruned func(footprint.File) bool) parts {
+// is kept; if little is left out, the directory is copied whole, unless it is
+// built, so that sources are left behind anyway.
+func (p *project) app(dir string, drop func(entry footprint.File) bool, built bool) parts {
 	var out parts
 	var dropped footprint.Bytes
 	var leave []footprint.File
@@ -294,7 +292,7 @@ func (p *project) app(dir string, drop drops, pruned func(footprint.File) bool) 
 		}
 	}
 	top, _ := p.tree.get(dir)
-	if dropped < Floor || odd || len(entries)-len(leave) > 2*maxCopies || !p.rootly(top) && p.oneOwner(dir) == "" {
+	if dropped < Floor && !built || len(leave) == 0 || odd || len(entries)-len(leave) > 2*maxCopies || !p.rootly(top) && p.oneOwner(dir) == "" {
 		if dropped >= Floor {
 			var names []string
 			for _, e := range leave {

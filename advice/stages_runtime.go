@@ -126,7 +126,7 @@ func (p *project) install(packages []string) string {
 	if p.recommends {
 		flag = ""
 	}
-	return "RUN apt-get update && apt-get install -y" + flag + " " + list + " && rm -rf /var/lib/apt/lists/*"
+	return "RUN apt-get update && apt-get install -y" + flag + " " + list + " && apt-get clean && rm -rf /var/lib/apt/lists/*"
 }
 
 // manager is the ecosystem of the system.

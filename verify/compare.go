@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/org/image-budget/footprint"
 )
@@ -57,7 +58,7 @@ type comparison struct {
 	a, b, c   *seen
 	questions []question
 	smoke     *Smoke
-	config    footprint.Config
+	grace     time.Duration
 	// sameCommand says that both start the same program in the same words.
 	sameCommand bool
 }
@@ -108,13 +109,13 @@ func compare(in comparison) result {
 	r.add("settings", "user, working directory, environment, ports, volumes, labels, stop signal, health check", "the same", true)
 	switch {
 	case r.reason != "":
+	case in.a.blind != "" && in.smoke == nil && in.a.state.Health == "":
+		// What a server prints when it starts says too little of it.
+		r.nothing = true
+		r.reason = "the ports of the containers cannot be seen: " + in.a.blind + "; " + whatToAdd
 	case !told:
 		r.nothing = true
-		r.reason = "nothing of the original can be seen from outside: no port, no output, no health check"
-		if in.a.blind != "" {
-			r.reason = "its ports cannot be seen, and there is nothing else to compare: " + in.a.blind
-		}
-		r.reason += "; " + whatToAdd
+		r.reason = "nothing of the original can be seen from outside: no port, no output, no health check; " + whatToAdd
 	case in.onlyErrors():
 		r.nothing = true
 		r.reason = "the original answers every request with an error of the server; it may need something that is not here: " + whatToAdd
@@ -496,7 +497,7 @@ func (in *comparison) stops(r *result) {
 	said := map[bool]string{true: "ends", false: "does not end"}
 	r.add("when asked to stop", said[true], said[in.c.stopped], in.c.stopped)
 	if !in.c.stopped {
-		r.fail("it does not end within %s when it is asked to stop, the original does", grace)
+		r.fail("it does not end within %s when it is asked to stop, the original does", in.grace)
 	}
 }
 

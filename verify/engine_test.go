@@ -117,7 +117,7 @@ func (l *lab) proof(t *testing.T, dir string, names ...string) verify.Proof {
 	}
 	t.Cleanup(func() { _ = original.Remove(context.Background()) })
 	p := verify.Proof{
-		Original: original, Run: l, Timeout: 3 * time.Minute, Now: time.Now, Sleep: sleep,
+		Original: original, Run: l, Timeout: 5 * time.Minute, Grace: 2 * time.Second, Now: time.Now, Sleep: sleep,
 		Build: func(ctx context.Context, c verify.Candidate) (verify.Built, error) {
 			return l.build(ctx, dir, c.Dockerfile, footprint.Bytes(1+slices.Index(names, c.Name)))
 		},
@@ -137,9 +137,39 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// TestOnContainerdStore proves on an engine that has no network at all.
+func TestOnContainerdStore(t *testing.T) {
+	t.Parallel()
+	l := onEngine(t, "engine29")
+	got, index := verify.Prove(t.Context(), l.proof(t, "testdata/broken/config-dir", "Candidate.broken", "Candidate.good"))
+	if got.Status != footprint.Verified || index != 1 || len(got.Tried) != 1 || got.Same != "same answers on :8080/" {
+		t.Errorf("%d %+v", index, got)
+	}
+}
+
+// TestInterrupted cancels while containers run: none is left.
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	l := onEngine(t, "engine20")
+	p := l.proof(t, "testdata/broken/config-dir", "Candidate.good")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	looks := 0
+	p.Sleep = func(ctx context.Context, d time.Duration) error {
+		if looks++; looks == 3 {
+			cancel()
+		}
+		return sleep(ctx, d)
+	}
+	if got, index := verify.Prove(ctx, p); index != -1 || got.Status != footprint.VerifyNotRun || !strings.Contains(got.Reason, "interrupted") {
+		t.Errorf("%d %+v", index, got)
+	}
+}
+
 // TestBrokenIsNeverVerified builds and runs pairs of folders: of what is
 // smaller and broken nothing is verified, and what is right then is.
 func TestBrokenIsNeverVerified(t *testing.T) {
+	t.Parallel()
 	l := onEngine(t, "engine20")
 	dirs, err := filepath.Glob("testdata/broken/*")
 	if err != nil || len(dirs) < 12 {

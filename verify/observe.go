@@ -21,9 +21,6 @@ const (
 	// steady is how long the ports of a container stay the same before it is
 	// taken for started; quiet how long one without ports prints nothing.
 	steady, quiet = 1500 * time.Millisecond, 8 * time.Second
-	// grace is how long a container may take to end when it is asked to, as
-	// long as docker stop gives it.
-	grace = 10 * time.Second
 	// healthInterval is how often the health check is asked.
 	healthInterval = 2 * time.Second
 	// smokeTime is how long the user's test may take unless it says.
@@ -433,7 +430,7 @@ func (v *prover) stop(ctx context.Context, r Running, s *seen, p *plan) error {
 		return err
 	}
 	s.asked = true
-	for begun := v.Now(); v.Now().Sub(begun) < grace; {
+	for begun := v.Now(); v.Now().Sub(begun) < v.Grace; {
 		state, err := r.State(ctx)
 		if err != nil {
 			return err

@@ -44,9 +44,10 @@ type Proof struct {
 	Run Runner
 	// Smoke is the user's own test, nil without one.
 	Smoke *Smoke
-	// Timeout bounds all of it, Start how long a container may take to answer.
-	// Both have defaults: 10 minutes and 30 seconds.
-	Timeout, Start time.Duration
+	// Timeout bounds all of it, Start how long a container may take to answer,
+	// Grace how long to end when it is asked to. Their defaults are 10 minutes,
+	// 30 seconds, and the 10 seconds of docker stop.
+	Timeout, Start, Grace time.Duration
 	// Now and Sleep are the clock; Sleep returns early with the context's error.
 	Now   func() time.Time
 	Sleep func(ctx context.Context, d time.Duration) error
@@ -141,13 +142,14 @@ type State struct {
 const (
 	defaultTimeout = 10 * time.Minute
 	defaultStart   = 30 * time.Second
+	defaultGrace   = 10 * time.Second
 )
 
 // Prove builds the candidates, and returns what became of the smallest one that
 // behaves as the original does, and its index; -1 where none does. It never
 // fails: what went wrong is in the verification.
 func Prove(ctx context.Context, p Proof) (footprint.Verification, int) {
-	p.Timeout, p.Start = cmp.Or(p.Timeout, defaultTimeout), cmp.Or(p.Start, defaultStart)
+	p.Timeout, p.Start, p.Grace = cmp.Or(p.Timeout, defaultTimeout), cmp.Or(p.Start, defaultStart), cmp.Or(p.Grace, defaultGrace)
 	out := footprint.Verification{
 		Status: footprint.VerifyNotRun, Before: p.Original.Size, Metric: p.Original.Metric, Evidence: []footprint.Evidence{},
 	}
@@ -226,7 +228,7 @@ func (v *prover) prove(ctx context.Context) int {
 		}
 		got := compare(comparison{
 			a: first, b: second, c: c, questions: p.questions, smoke: v.Smoke,
-			sameCommand: sameCommand(v.Original.Config, a.Config), config: v.Original.Config,
+			sameCommand: sameCommand(v.Original.Config, a.Config), grace: v.Grace,
 		})
 		v.out.Evidence, v.out.After = got.evidence, a.Size
 		if got.nothing {

@@ -2,6 +2,7 @@ package source
 
 import (
 	"archive/tar"
+	"bufio"
 	"bytes"
 	"cmp"
 	"context"
@@ -40,8 +41,8 @@ type ContainerOptions struct {
 	Network bool
 	// Prober is a program for Linux that needs no libraries, with its first
 	// arguments. With "wait SECONDS" it sleeps, with "ports" it prints the
-	// addresses that are listened on, each on a line, and with "dial PORT" its
-	// standard streams become a connection. It is copied into a container of
+	// addresses that are listened on, in a line, several times a second, and
+	// with "dial PORT" its standard streams become a connection. It is copied into a container of
 	// the same image that shares nothing but the network with the one that is
 	// looked at. So it does not matter where the engine runs, whether its
 	// networks can be reached from here, and what the image holds.
@@ -140,6 +141,35 @@ type Container struct {
 	mu     sync.Mutex
 	prober string // its id, "" before it is needed
 	unseen error  // why there is none
+	ports  *portWatch
+}
+
+// portWatch holds the last line of a prober that prints ports. To run a command
+// each time somebody asks would cost more than all that is asked.
+type portWatch struct {
+	conn  net.Conn
+	first chan struct{} // closed with the first line, or the end
+	mu    sync.Mutex
+	last  []string
+	err   error
+}
+
+func (w *portWatch) read() {
+	lines := bufio.NewScanner(w.conn)
+	for first := true; ; first = false {
+		more := lines.Scan()
+		w.mu.Lock()
+		if w.last = strings.Fields(lines.Text()); !more {
+			w.err = cmp.Or(lines.Err(), io.EOF)
+		}
+		w.mu.Unlock()
+		if first {
+			close(w.first)
+		}
+		if !more {
+			return
+		}
+	}
 }
 
 // ContainerState is what an engine says of a container.
@@ -257,9 +287,13 @@ func (c *Containers) remove(ctx context.Context, name string) error {
 // at it. An error says what is left.
 func (c *Container) Close() error {
 	c.mu.Lock()
-	prober := c.prober
+	prober, ports := c.prober, c.ports
+	c.ports = nil
 	c.prober, c.unseen = "", errors.New("the container was removed")
 	c.mu.Unlock()
+	if ports != nil {
+		_ = ports.conn.Close() // the container goes with it
+	}
 	var err error
 	if prober != "" {
 		err = c.of.remove(context.Background(), prober)
@@ -415,14 +449,31 @@ func (c *Container) Listening(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	code, out, err := c.of.exec(ctx, id, append([]string{"/" + proberName}, append(c.of.opt.Prober[1:], "ports")...))
-	if err == nil && code != 0 {
-		err = fmt.Errorf("looking at the ports: %s", showLong(string(out)))
+	c.mu.Lock()
+	w := c.ports
+	if w == nil {
+		command := append([]string{"/" + proberName}, c.of.opt.Prober[1:]...)
+		conn, err := dialExec(ctx, c.of.api, id, append(command, "ports")...)
+		if err != nil {
+			c.mu.Unlock()
+			return nil, c.of.explain(ctx, "looking at the ports", err)
+		}
+		w = &portWatch{conn: conn, first: make(chan struct{})}
+		c.ports = w
+		go w.read()
 	}
-	if err != nil {
-		return nil, err
+	c.mu.Unlock()
+	select {
+	case <-w.first:
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
-	return strings.Fields(string(out)), nil
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err != nil {
+		return nil, fmt.Errorf("looking at the ports: %s", showLong(w.err.Error()))
+	}
+	return w.last, nil
 }
 
 // Dial connects to a port as from inside the container. An error of a port

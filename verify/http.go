@@ -62,9 +62,40 @@ type answer struct {
 	cut  bool
 }
 
+// asker asks one container over HTTP. What a server leaves open is used again:
+// each connection costs the start of a program.
+type asker struct {
+	r          Running
+	transports map[string]*http.Transport
+}
+
+func newAsker(r Running) *asker { return &asker{r, map[string]*http.Transport{}} }
+
+func (k *asker) transport(scheme string, port int) *http.Transport {
+	key := fmt.Sprint(scheme, port)
+	t := k.transports[key]
+	if t == nil {
+		t = &http.Transport{
+			DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return k.r.Dial(ctx, port) },
+			TLSClientConfig:    &tls.Config{InsecureSkipVerify: true}, // whoever it is, it is in our container
+			DisableCompression: true, MaxResponseHeaderBytes: 64 << 10,
+		}
+		k.transports[key] = t
+	}
+	return t
+}
+
+func (k *asker) close() {
+	for _, t := range k.transports {
+		t.CloseIdleConnections()
+	}
+}
+
 // question asks the container what the plan says; the first one, what its ports
 // and answers lead to.
 func (v *prover) question(ctx context.Context, r Running, of Built, s *seen, p *plan) {
+	k := newAsker(r)
+	defer k.close()
 	if p != nil {
 		kinds := map[int]string{}
 		for _, q := range p.questions {
@@ -74,14 +105,14 @@ func (v *prover) question(ctx context.Context, r Running, of Built, s *seen, p *
 			}
 			kind, known := kinds[q.port]
 			if !known {
-				kind = speaks(ctx, r, q.port)
+				kind = k.speaks(ctx, q.port)
 				kinds[q.port] = kind
 			}
 			if kind == "tcp" {
 				s.answers[q] = greet(ctx, r, q.port)
 				continue
 			}
-			s.answers[q] = ask(ctx, r, kind, q)
+			s.answers[q] = k.ask(ctx, kind, q)
 		}
 		return
 	}
@@ -99,7 +130,7 @@ func (v *prover) question(ctx context.Context, r Running, of Built, s *seen, p *
 		if asked >= maxQuestions {
 			return
 		}
-		kind := speaks(ctx, r, port)
+		kind := k.speaks(ctx, port)
 		if kind == "tcp" {
 			s.answers[question{port: port}] = greet(ctx, r, port)
 			asked++
@@ -108,7 +139,7 @@ func (v *prover) question(ctx context.Context, r Running, of Built, s *seen, p *
 		paths := []string{"/"}
 		for i := 0; i < len(paths) && asked < maxQuestions; i++ {
 			q := question{port: port, path: paths[i], order: i}
-			a := ask(ctx, r, kind, q)
+			a := k.ask(ctx, kind, q)
 			s.answers[q] = a
 			asked++
 			if i == 0 {
@@ -124,8 +155,8 @@ func (v *prover) question(ctx context.Context, r Running, of Built, s *seen, p *
 }
 
 // speaks finds out which protocol a port has.
-func speaks(ctx context.Context, r Running, port int) string {
-	plain := ask(ctx, r, "http", question{port: port, path: "/"})
+func (k *asker) speaks(ctx context.Context, port int) string {
+	plain := k.ask(ctx, "http", question{port: port, path: "/"})
 	if plain.kind != "" && plain.status != http.StatusBadRequest {
 		return "http"
 	}
@@ -133,7 +164,7 @@ func speaks(ctx context.Context, r Running, port int) string {
 		return "tcp"
 	}
 	// A server of TLS closes the connection, or answers 400 in plain text.
-	if secure := ask(ctx, r, "https", question{port: port, path: "/"}); secure.kind != "" {
+	if secure := k.ask(ctx, "https", question{port: port, path: "/"}); secure.kind != "" {
 		return "https"
 	}
 	if plain.kind != "" {
@@ -143,15 +174,9 @@ func speaks(ctx context.Context, r Running, port int) string {
 }
 
 // ask sends one request, as if to localhost. Redirections are not followed.
-func ask(ctx context.Context, r Running, scheme string, q question) answer {
+func (k *asker) ask(ctx context.Context, scheme string, q question) answer {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
-	transport := &http.Transport{
-		DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return r.Dial(ctx, q.port) },
-		TLSClientConfig:    &tls.Config{InsecureSkipVerify: true}, // whoever it is, it is in our container
-		DisableCompression: true, DisableKeepAlives: true,
-		MaxResponseHeaderBytes: 64 << 10,
-	}
 	at, err := url.Parse(fmt.Sprintf("%s://localhost:%d%s", scheme, q.port, q.path))
 	if err != nil {
 		return answer{failure: "it is no address"}
@@ -162,7 +187,7 @@ func ask(ctx context.Context, r Running, scheme string, q question) answer {
 	}
 	req.Header.Set("User-Agent", "image-budget")
 	req.Header.Set("Accept", "*/*")
-	resp, err := transport.RoundTrip(req)
+	resp, err := k.transport(scheme, q.port).RoundTrip(req)
 	if err != nil {
 		return answer{failure: failure(ctx, err)}
 	}

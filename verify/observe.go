@@ -298,11 +298,13 @@ func (v *prover) smokeOnce(ctx context.Context, r Running, of Built, s *seen) (*
 	if s.blind != "" {
 		return nil, fmt.Errorf("the smoke test cannot ask port %d: %s", v.Smoke.Port, s.blind)
 	}
+	k := newAsker(r)
+	defer k.close()
 	var out *smokeSeen
 	for {
-		a := ask(ctx, r, "http", question{port: v.Smoke.Port, path: v.Smoke.Path})
+		a := k.ask(ctx, "http", question{port: v.Smoke.Port, path: v.Smoke.Path})
 		if a.kind == "" {
-			a = ask(ctx, r, "https", question{port: v.Smoke.Port, path: v.Smoke.Path})
+			a = k.ask(ctx, "https", question{port: v.Smoke.Port, path: v.Smoke.Path})
 		}
 		// A question that the end of the time cut off says less than the one before.
 		if out == nil || ctx.Err() == nil {

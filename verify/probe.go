@@ -32,21 +32,18 @@ func Probe(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer
 		}
 		return nil
 	case len(args) == 1 && args[0] == "ports":
-		for _, table := range []struct{ file, proto, state string }{
-			{"/proc/net/tcp", "tcp", "0A"}, {"/proc/net/tcp6", "tcp", "0A"},
-			{"/proc/net/udp", "udp", "07"}, {"/proc/net/udp6", "udp", "07"},
-		} {
-			text, err := os.ReadFile(table.file)
-			if err != nil {
-				continue // without IPv6 there is no such file
+		ticker := time.NewTicker(tick)
+		defer ticker.Stop()
+		for {
+			if _, err := fmt.Fprintln(stdout, strings.Join(localPorts(), " ")); err != nil {
+				return err
 			}
-			for _, address := range sockets(text, table.state) {
-				if _, err := fmt.Fprintf(stdout, "%s/%s\n", table.proto, address); err != nil {
-					return err
-				}
+			select {
+			case <-ticker.C:
+			case <-ctx.Done():
+				return nil
 			}
 		}
-		return nil
 	case len(args) == 2 && args[0] == "dial":
 		conn, err := dialLocal(ctx, args[1])
 		if err != nil {
@@ -64,6 +61,29 @@ func Probe(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer
 	}
 	return fmt.Errorf("probe: want wait SECONDS, ports or dial PORT")
 }
+
+// localPorts are the addresses that are listened on.
+func localPorts() []string {
+	var out []string
+	for _, table := range []struct{ file, proto, state string }{
+		{"/proc/net/tcp", "tcp", "0A"}, {"/proc/net/tcp6", "tcp", "0A"},
+		{"/proc/net/udp", "udp", "07"}, {"/proc/net/udp6", "udp", "07"},
+	} {
+		text, err := os.ReadFile(table.file)
+		if err != nil {
+			continue // without IPv6 there is no such file
+		}
+		for _, address := range sockets(text, table.state) {
+			if out = append(out, table.proto+"/"+address); len(out) == maxSockets {
+				return out
+			}
+		}
+	}
+	return out
+}
+
+// maxSockets bounds what is told of them.
+const maxSockets = 1000
 
 // dialLocal connects to a port on whichever address it is listened on.
 func dialLocal(ctx context.Context, port string) (net.Conn, error) {

@@ -195,7 +195,7 @@ func (m *markdown) rewrites() section {
 // commands says how to apply what can be applied.
 func (m *markdown) commands(img *Image, all []*footprint.Suggestion) string {
 	var b strings.Builder
-	for _, c := range applying(all) {
+	for _, c := range applying(m.Kind, m.nameAmong(img), all) {
 		fmt.Fprintf(&b, "- `%s` %s\n", c[0], c[1])
 	}
 	if b.Len() == 0 {

@@ -122,8 +122,17 @@ func safetyWords(s *footprint.Suggestion) string {
 }
 
 // applying are the commands that make the edits of these suggestions, each with
-// what it does.
-func applying(all []*footprint.Suggestion) [][2]string {
+// what it does. For a report that suggest made they are flags to add to what was
+// typed, for any other a command; name tells the image from others, "" for a
+// single one.
+func applying(kind Kind, name string, all []*footprint.Suggestion) [][2]string {
+	command := "image-budget suggest "
+	switch {
+	case kind == Suggest:
+		command = ""
+	case plainKey.MatchString(name):
+		command += name + " "
+	}
 	safe, rewrite := 0, false
 	for _, s := range all {
 		if isSafe(s) {
@@ -133,10 +142,10 @@ func applying(all []*footprint.Suggestion) [][2]string {
 	}
 	var out [][2]string
 	if rewrite {
-		out = append(out, [2]string{"image-budget suggest --write=multi-stage", "writes the Dockerfile in stages"})
+		out = append(out, [2]string{command + "--write=multi-stage", "writes the Dockerfile in stages"})
 	}
 	if safe > 0 {
-		out = append(out, [2]string{"image-budget suggest --write", "makes " + plural(safe, "safe change")})
+		out = append(out, [2]string{command + "--write", "makes " + plural(safe, "safe change")})
 	}
 	return out
 }
@@ -292,4 +301,12 @@ func checkVerification(v *footprint.Verification) error {
 // imageless tells whether this is advice on Dockerfiles without an image.
 func (r *Report) imageless() bool {
 	return r.Kind == Suggest && !slices.ContainsFunc(r.Images, func(img Image) bool { return len(img.Head.Layers) > 0 })
+}
+
+// nameAmong is the name of an image where a report has several, else "".
+func (r *Report) nameAmong(img *Image) string {
+	if r.total() < 2 {
+		return ""
+	}
+	return img.Head.Name
 }

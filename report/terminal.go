@@ -57,7 +57,7 @@ func Terminal(w io.Writer, r *Report, opt TerminalOptions) error {
 		case Suggest:
 			s.suggest(img)
 		default:
-			s.check(img)
+			s.check(img, r.nameAmong(img))
 		}
 	}
 	s.blank()
@@ -253,7 +253,7 @@ func (s *sheet) heading(text string) {
 }
 
 // check writes the judgement of one image.
-func (s *sheet) check(img *Image) {
+func (s *sheet) check(img *Image, name string) {
 	s.header(plainName(img.title()), plainName(img.Head.Platform), sign(img.Verdict.Status)+" "+verdict(img), tintOf(img.Verdict.Status))
 	s.blank()
 	s.metrics(img.figures(false))
@@ -262,7 +262,7 @@ func (s *sheet) check(img *Image) {
 	s.causes(img)
 	s.shrunk(img)
 	s.wasteOverLimit(img)
-	s.suggestions(img)
+	s.suggestions(img, name)
 	if text := img.baseAside(plainName); text != "" {
 		s.blank()
 		s.prose(0, plain, text)

@@ -10,8 +10,9 @@ import (
 // topSuggestions is how many suggestions are always visible.
 const topSuggestions = 3
 
-// suggestions writes what would help, in a few lines.
-func (s *sheet) suggestions(img *Image) {
+// suggestions writes what would help, in a few lines; name is that of the image
+// where there are several.
+func (s *sheet) suggestions(img *Image, name string) {
 	all := img.suggestions()
 	if len(all) == 0 {
 		return
@@ -38,7 +39,7 @@ func (s *sheet) suggestions(img *Image) {
 	if more := len(all) - topSuggestions; more > 0 {
 		s.row(2, cell{fmt.Sprintf("and %d more: image-budget suggest", more), faint})
 	}
-	s.commands(all)
+	s.commands(applying(Check, name, all))
 }
 
 func proofTint(s *footprint.Suggestion) tint {
@@ -49,9 +50,9 @@ func proofTint(s *footprint.Suggestion) tint {
 }
 
 // commands writes how to apply what can be applied.
-func (s *sheet) commands(all []*footprint.Suggestion) {
+func (s *sheet) commands(commands [][2]string) {
 	var rows [][]cell
-	for _, c := range applying(all) {
+	for _, c := range commands {
 		rows = append(rows, []cell{{c[0], plain}, {c[1], faint}})
 	}
 	s.table(2, []column{{}, {flex: true}}, rows)
@@ -79,9 +80,9 @@ func (s *sheet) suggest(img *Image) {
 	for i, one := range all {
 		s.suggestion(img, i+1, one)
 	}
-	if rows := applying(all); len(rows) > 0 {
-		s.heading("to apply")
-		s.commands(all)
+	if commands := applying(Suggest, "", all); len(commands) > 0 {
+		s.heading("add to the command")
+		s.commands(commands)
 	}
 	if len(all) > 0 {
 		s.blank()

@@ -52,7 +52,7 @@ func TestSuggestWeighsAndWrites(t *testing.T) {
 	t.Parallel()
 	img, file := withLists(t), projectWith(t, listsLeft)
 	must(t, os.Chmod(file, 0o640))
-	invoke(t, nil, "suggest", img, "--dockerfile", file).want(t, ExitOK, "1. package-cache-left  900.0 kB", "+RUN apt-get update", "image-budget suggest --write", "; a safe")
+	invoke(t, nil, "suggest", img, "--dockerfile", file).want(t, ExitOK, "1. package-cache-left  900.0 kB", "+RUN apt-get update", "add to the command", "  --write  makes 1 safe change", "; a safe")
 	if read(t, file) != listsLeft {
 		t.Error("it was written without being asked for")
 	}

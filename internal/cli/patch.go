@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/org/image-budget/dockerfile"
 	"github.com/org/image-budget/footprint"
@@ -33,8 +35,12 @@ func newPatches(sources map[string][]byte) *patches {
 func (p *patches) add(s *footprint.Suggestion) {
 	var fresh []footprint.Edit
 	for _, e := range s.Edits {
-		switch had := p.edits[e.File]; {
-		case slices.Contains(had, e):
+		had := p.edits[e.File]
+		if isIgnore(e) {
+			e.Text = withoutLines(e.Text, had)
+		}
+		switch {
+		case slices.Contains(had, e) || e.Text == "" && e.Start == e.End:
 		case slices.ContainsFunc(had, func(other footprint.Edit) bool { return collide(other, e) }):
 			p.left = append(p.left, fmt.Sprintf("left for the next time: %s at %s:%d, where another change was made", s.Rule, s.File, s.Start))
 			return
@@ -53,9 +59,29 @@ func (p *patches) add(s *footprint.Suggestion) {
 	}
 }
 
+// isIgnore tells whether an edit adds lines to a .dockerignore, and removes none:
+// two of them go together in either order.
+func isIgnore(e footprint.Edit) bool {
+	return path.Base(e.File) == ".dockerignore" && e.Start == e.End && strings.HasSuffix(e.Text, "\n")
+}
+
+// withoutLines leaves out the lines that other edits add.
+func withoutLines(text string, others []footprint.Edit) string {
+	var out strings.Builder
+	for line := range strings.Lines(text) {
+		if !slices.ContainsFunc(others, func(e footprint.Edit) bool { return strings.Contains("\n"+e.Text, "\n"+line) }) {
+			out.WriteString(line)
+		}
+	}
+	return out.String()
+}
+
 // collide tells whether two edits of a file cannot both be made, or not in an
 // order that is certain.
 func collide(a, b footprint.Edit) bool {
+	if isIgnore(a) && isIgnore(b) {
+		return false
+	}
 	if a.Create || b.Create || a.Start == b.Start {
 		return true
 	}

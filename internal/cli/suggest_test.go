@@ -203,9 +203,10 @@ func TestPatchesOfSeveralSuggestions(t *testing.T) {
 	p.add(suggestion("two", footprint.Edit{File: "Dockerfile", Start: 17, End: 18, Text: "C"}, b))
 	p.add(suggestion("three", footprint.Edit{File: "Dockerfile", Start: 10, End: 12, Text: "x"}, footprint.Edit{File: ".dockerignore", Create: true, Text: "half"}))
 	p.add(suggestion("four", footprint.Edit{File: ".dockerignore", Create: true, Text: ".git\n"}))
+	p.add(suggestion("five", footprint.Edit{File: ".dockerignore", Create: true, Text: "dist\n.git\n"}))
 	got, err := p.changes()
 	must(t, err)
-	if len(got) != 2 || string(got[0].text) != "FROM a\nRUN B\nRUN C\n" || string(got[1].text) != ".git\n" || !got[1].create {
+	if len(got) != 2 || string(got[0].text) != "FROM a\nRUN B\nRUN C\n" || string(got[1].text) != ".git\ndist\n" || !got[1].create {
 		t.Errorf("%+v", got)
 	}
 	if len(p.left) != 1 || !strings.Contains(p.left[0], "three at Dockerfile:2") {

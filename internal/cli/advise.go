@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -122,7 +121,7 @@ func (c *Command) adviseOn(ctx context.Context, s *advice.Subject, o adviceWante
 		}
 	}
 	for _, one := range found {
-		if !slices.Contains(o.ignore, one.Rule) && !silenced(s.File, one.Rule, one.File, one.Start) {
+		if !slices.Contains(o.ignore, one.Rule) {
 			out.suggestions = append(out.suggestions, one)
 		}
 	}
@@ -136,7 +135,7 @@ func (c *Command) inStages(ctx context.Context, m *measurer, w want, opened *sou
 	if err != nil {
 		return fmt.Errorf("writing the Dockerfile in stages: %w", err)
 	}
-	if silenced(s.File, rewriteRule, s.File.Name, firstFrom(s.File)) {
+	if s.File.Ignores(firstFrom(s.File), rewriteRule) {
 		return nil
 	}
 	at := slices.IndexFunc(out.suggestions, func(one footprint.Suggestion) bool { return one.Rule == rewriteRule })
@@ -217,28 +216,6 @@ func (f *attributeFlags) provenFile(ctx context.Context, m *measurer, img *sourc
 		return nil
 	}
 	return file
-}
-
-// pragma is a comment that silences rules at the instruction below it.
-var pragma = regexp.MustCompile(`^[ \t]*#[ \t]*image-budget[ \t]+ignore=([a-z0-9,-]+)[ \t]*$`)
-
-// silenced tells whether a comment right above a line of a Dockerfile asks for
-// silence of a rule.
-func silenced(file *dockerfile.File, rule, name string, line int) bool {
-	if file == nil || name != file.Name || line <= 1 {
-		return false
-	}
-	lines := strings.Split(string(file.Src), "\n")
-	for i := min(line-2, len(lines)-1); i >= 0; i-- {
-		text := strings.TrimSuffix(lines[i], "\r")
-		if !strings.HasPrefix(strings.TrimLeft(text, " \t"), "#") {
-			return false
-		}
-		if m := pragma.FindStringSubmatch(text); m != nil && slices.Contains(strings.Split(m[1], ","), rule) {
-			return true
-		}
-	}
-	return false
 }
 
 // explain prints the page about a rule, or lists the rules.

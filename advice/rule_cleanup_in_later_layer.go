@@ -23,10 +23,20 @@ func cleanupInLaterLayer() Rule {
 	}
 }
 
-// deletion is what one layer deletes of others that can or cannot be made one
-// with it.
+// The ways to get rid of what a later layer deletes.
+const (
+	byHand = iota
+	// byMerge makes one RUN of both.
+	byMerge
+	// byCleaning has the RUN that filled a package manager's cache empty it.
+	byCleaning
+)
+
+// deletion is what one layer deletes of others in one way.
 type deletion struct {
-	by    int
+	by, way int
+	// edits are those of byCleaning.
+	edits []footprint.Edit
 	in    []int
 	bytes footprint.Bytes
 	dead  []footprint.Dead
@@ -34,6 +44,7 @@ type deletion struct {
 
 func (s *subject) cleanups() []footprint.Suggestion {
 	var found []*deletion
+	c := s.caches()
 	for _, d := range s.Image.Dead {
 		if d.Fate != footprint.Deleted || !s.mine(d.In) || !s.mine(d.By) {
 			continue
@@ -42,18 +53,18 @@ func (s *subject) cleanups() []footprint.Suggestion {
 		if in != nil && by != nil && in.Start == by.Start {
 			continue // they are one by now
 		}
-		d.Bytes -= s.alreadyDeleted(d, in)
-		_, merge := s.merge(in, by)
-		at := slices.IndexFunc(found, func(o *deletion) bool {
-			if o.by != d.By {
-				return false
-			}
-			_, also := s.merge(s.stepOf(o.in[0]), by)
-			return also == merge
-		})
+		d.Bytes -= s.alreadyDeleted(c, d, in)
+		way := byHand
+		var edits []footprint.Edit
+		if _, ok := s.merge(in, by); ok {
+			way = byMerge
+		} else if edits = s.cleanBefore(c, d, in); len(edits) > 0 {
+			way = byCleaning
+		}
+		at := slices.IndexFunc(found, func(o *deletion) bool { return o.by == d.By && o.way == way && way != byCleaning })
 		if at < 0 {
 			at = len(found)
-			found = append(found, &deletion{by: d.By})
+			found = append(found, &deletion{by: d.By, way: way, edits: edits})
 		}
 		found[at].in = append(found[at].in, d.In)
 		found[at].bytes += d.Bytes
@@ -71,12 +82,15 @@ func (s *subject) cleanups() []footprint.Suggestion {
 
 // alreadyDeleted is what the text of the step that brought files deletes of them
 // by now.
-func (s *subject) alreadyDeleted(d footprint.Dead, step *dockerfile.Step) footprint.Bytes {
+func (s *subject) alreadyDeleted(c *caches, d footprint.Dead, step *dockerfile.Step) footprint.Bytes {
 	sc := s.script(step)
 	if sc == nil {
 		return 0
 	}
 	gone := func(p string) bool {
+		if at, ok := c.of(p + "/x"); ok && !leaves(step, sc, at.manager, p+"/x") {
+			return true
+		}
 		return step.Mounted(p) || slices.ContainsFunc(sc.Calls, func(c dockerfile.Call) bool { return c.Certain && removes(c, p) })
 	}
 	if gone(d.Under) {
@@ -114,11 +128,27 @@ func (s *subject) cleanup(f *deletion) footprint.Suggestion {
 	default:
 		out.Advice = "Delete them in the RUN that makes them, keep them in a cache mount, or make them in another stage."
 	}
-	if edits, ok := s.merge(s.stepOf(f.in[0]), by); ok {
+	switch f.way {
+	case byMerge:
+		edits, _ := s.merge(s.stepOf(f.in[0]), by)
 		out.Advice = fmt.Sprintf("Make one RUN of lines %d to %d.", s.stepOf(f.in[0]).Start, by.End)
 		s.edit(&out, footprint.SafePatch, edits...)
+	case byCleaning:
+		out.Advice = fmt.Sprintf("Delete them in the RUN of %s.", names[0])
+		s.edit(&out, footprint.SafePatch, f.edits...)
 	}
 	return out
+}
+
+// cleanBefore are the edits that keep what a package manager left out of the
+// layer that a step made, nil where it left something else or it is needed later.
+func (s *subject) cleanBefore(c *caches, d footprint.Dead, step *dockerfile.Step) []footprint.Edit {
+	at, ok := c.of(d.Under + "/x")
+	if !ok || step == nil || step.Keyword != "RUN" || at.manager.kept || s.needsLater(step, at.manager) {
+		return nil
+	}
+	edits, _ := s.script(step).clean(at.manager, []*cachePile{{cacheAt: at}})
+	return edits
 }
 
 // deadPile weighs what is dead by its files, or by the folder that holds all of

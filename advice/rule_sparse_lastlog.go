@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/org/image-budget/dockerfile"
@@ -15,15 +14,12 @@ import (
 // makes them hundreds of megabytes of nothing.
 var logsByUser = []string{"/var/log/lastlog", "/var/log/faillog", "/var/log/tallylog"}
 
-// lastlogRecord is what an id takes in lastlog and faillog together, in bytes.
-const lastlogRecord = 292 + 32
-
 func sparseLastlog() Rule {
 	return Rule{
 		ID: "sparse-lastlog", Title: "a user with a high id made the login records large", Safety: footprint.SafePatch,
 		check: func(_ context.Context, s *subject) ([]footprint.Suggestion, error) {
 			if s.Image == nil {
-				return s.lastlogHints(), nil
+				return nil, nil // not every system keeps the records
 			}
 			return s.lastlogs(), nil
 		},
@@ -153,49 +149,4 @@ func (sc *script) noLogInit() []footprint.Edit {
 		edits = append(edits, footprint.Edit{Start: words[0].End, End: words[0].End, Text: " --no-log-init"})
 	}
 	return edits
-}
-
-// lastlogHints are users whose id alone makes the records large.
-func (s *subject) lastlogHints() []footprint.Suggestion {
-	var out []footprint.Suggestion
-	for i := range s.steps {
-		sc := s.script(&s.steps[i])
-		if sc == nil || s.steps[i].Keyword != "RUN" {
-			continue
-		}
-		for _, c := range sc.Calls {
-			useradd, quiet := addsUser(c)
-			id := idOf(c)
-			if !useradd || quiet || !c.Certain || footprint.Bytes(id)*lastlogRecord < 100*Floor {
-				continue
-			}
-			one := s.suggest(&s.steps[i], pile{})
-			one.Hint = true
-			one.Message = fmt.Sprintf("A user with the id %d makes %s of login records where the image keeps them.", id, footprint.Bytes(id)*lastlogRecord)
-			one.Advice = "Give useradd the flag --no-log-init."
-			out = append(out, one)
-			break
-		}
-	}
-	return out
-}
-
-// idOf is the user id that useradd is given, 0 if none is known.
-func idOf(c dockerfile.Call) int64 {
-	words := texts(c)
-	for i, w := range words {
-		value := ""
-		switch {
-		case (w == "-u" || w == "--uid" || strings.HasPrefix(w, "-") && !strings.HasPrefix(w, "--") && strings.HasSuffix(w, "u")) && i+1 < len(words):
-			value = words[i+1]
-		case strings.HasPrefix(w, "--uid="):
-			value = strings.TrimPrefix(w, "--uid=")
-		case strings.HasPrefix(w, "-u"):
-			value = w[2:]
-		}
-		if n, err := strconv.ParseInt(value, 10, 33); err == nil && n > 0 {
-			return n
-		}
-	}
-	return 0
 }

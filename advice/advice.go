@@ -85,6 +85,7 @@ type Rule struct {
 // Rules lists all rules in the order in which people read about them.
 func Rules() []Rule {
 	return []Rule{
+		missingRuntimeFile,
 		buildToolsInFinalStage,
 		fatBaseImage,
 		devDependencies,
@@ -122,6 +123,14 @@ func Suggest(ctx context.Context, from *Subject) ([]footprint.Suggestion, error)
 			out = append(out, f)
 		}
 	}
-	slices.SortStableFunc(out, func(a, b footprint.Suggestion) int { return cmp.Compare(b.Bytes, a.Bytes) })
+	slices.SortStableFunc(out, func(a, b footprint.Suggestion) int {
+		first := func(s footprint.Suggestion) int {
+			if s.Rule == missingRuntimeFile.ID {
+				return 0
+			}
+			return 1
+		}
+		return cmp.Or(cmp.Compare(first(a), first(b)), cmp.Compare(b.Bytes, a.Bytes))
+	})
 	return out, nil
 }

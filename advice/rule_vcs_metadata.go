@@ -213,10 +213,13 @@ func (s *subject) removed(step *dockerfile.Step, folder string) bool {
 	})
 }
 
+// maxQuoted bounds a foreign name in a sentence.
+const maxQuoted = 200
+
 // quoted is a foreign name in a sentence.
 func quoted(name string) string {
-	if len(name) > 60 {
-		name = name[:60] + "…"
+	if len(name) > maxQuoted {
+		name = name[:maxQuoted] + "…"
 	}
 	return fmt.Sprintf("%q", name)
 }

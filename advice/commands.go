@@ -9,7 +9,7 @@ import (
 )
 
 // maxStages bounds the stages whose steps are looked at one by one.
-const maxStages = 500
+const maxStages = 100
 
 // stageSteps are the steps of one stage alone, in order.
 func (s *subject) stageSteps(index int) []dockerfile.Step {
@@ -39,10 +39,31 @@ func (s *subject) allSteps() (out []dockerfile.Step, ok bool) {
 	if s.file == nil || len(s.file.Stages) > maxStages {
 		return nil, s.file == nil
 	}
-	for i := range s.file.Stages {
-		out = append(out, s.stageSteps(i)...)
+	if s.every == nil {
+		for i := range s.file.Stages {
+			s.every = append(s.every, s.stageSteps(i)...)
+		}
 	}
-	return out, true
+	return s.every, true
+}
+
+// commands are what callsOf returns.
+type commands struct {
+	calls []dockerfile.Call
+	ok    bool
+}
+
+// calls is callsOf, which reads each step once.
+func (s *subject) calls(step *dockerfile.Step) ([]dockerfile.Call, bool) {
+	got, read := s.read[step.Start]
+	if !read {
+		got.calls, got.ok = callsOf(step)
+		if s.read == nil {
+			s.read = map[int]commands{}
+		}
+		s.read[step.Start] = got
+	}
+	return got.calls, got.ok
 }
 
 // callsOf are the commands of a RUN, CMD or ENTRYPOINT in either form; ok is

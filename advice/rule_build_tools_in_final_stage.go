@@ -156,7 +156,7 @@ func (s *subject) toolUse() toolUse {
 		st := &s.steps[i]
 		switch st.Keyword {
 		case "RUN":
-			calls, _ := callsOf(st)
+			calls, _ := s.calls(st)
 			for _, c := range calls {
 				if compiles(c) {
 					several = several || out.build != nil && out.build.Start != st.Start
@@ -176,7 +176,7 @@ func (s *subject) toolUse() toolUse {
 				}
 			}
 		case "CMD", "ENTRYPOINT":
-			calls, _ := callsOf(st)
+			calls, _ := s.calls(st)
 			out.runs = slices.ContainsFunc(calls, func(c dockerfile.Call) bool {
 				switch c.Name() {
 				case "make", "gcc", "g++", "go", "cargo", "mvn", "mvnw", "gradle", "gradlew", "cmake", "rustc", "javac", "sbt":
@@ -214,7 +214,7 @@ func (s *subject) toolHint(use toolUse) []footprint.Suggestion {
 		if st.Keyword != "RUN" {
 			continue
 		}
-		calls, _ := callsOf(st)
+		calls, _ := s.calls(st)
 		for _, c := range calls {
 			if !slices.Contains(packageManagers, c.Name()) || !c.Has("install", "add") || c.Has("--virtual", "-t") {
 				continue

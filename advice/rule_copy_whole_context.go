@@ -244,7 +244,7 @@ func (s *subject) clutters() []clutter {
 		if s.steps[i].Keyword != "RUN" {
 			continue
 		}
-		calls, _ := callsOf(&s.steps[i])
+		calls, _ := s.calls(&s.steps[i])
 		for _, c := range calls {
 			for _, ecosystem := range []string{"npm", "python"} {
 				made[ecosystem] = made[ecosystem] || installsPackages(c, ecosystem)
@@ -270,7 +270,7 @@ func (s *subject) clutters() []clutter {
 	packaged := false
 	for i := range steps {
 		sources = append(sources, contextSources(&steps[i])...)
-		calls, _ := callsOf(&steps[i])
+		calls, _ := s.calls(&steps[i])
 		for _, c := range calls {
 			// The readme of a project is part of its package.
 			packaged = packaged || installsPackages(c, "python") && !c.Has("-r", "--requirement") || c.Name() == "python" || c.Name() == "python3"

@@ -119,7 +119,7 @@ func (s *subject) builderOf(step *dockerfile.Step, p string) (by builder, gone b
 		if steps[i].Keyword != "RUN" {
 			continue
 		}
-		calls, _ := callsOf(&steps[i])
+		calls, _ := s.calls(&steps[i])
 		for _, c := range calls {
 			switch c.Name() {
 			case "strip", "sstrip", "objcopy", "upx":

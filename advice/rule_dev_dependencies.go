@@ -229,7 +229,7 @@ func (s *subject) installedBy(ctx context.Context, from *installed, ecosystem st
 		if steps[i].Keyword != "RUN" {
 			continue
 		}
-		calls, read := callsOf(&steps[i])
+		calls, read := s.calls(&steps[i])
 		if !read && from.how != nil && from.needs == "" {
 			from.needs = fmt.Sprintf("Line %d", steps[i].Start)
 		}
@@ -430,7 +430,7 @@ func (s *subject) devHint() []footprint.Suggestion {
 		if s.steps[i].Keyword != "RUN" {
 			continue
 		}
-		calls, read := callsOf(&s.steps[i])
+		calls, read := s.calls(&s.steps[i])
 		for n, c := range calls {
 			for _, ecosystem := range []string{footprint.Npm, footprint.Composer} {
 				how := installs(c, ecosystem)
@@ -442,7 +442,7 @@ func (s *subject) devHint() []footprint.Suggestion {
 					if st.Keyword == "CMD" || st.Keyword == "ENTRYPOINT" {
 						return names(st.Text, "dev") || names(st.Text, "nodemon") || names(st.Text, "start")
 					}
-					calls, read := callsOf(&st)
+					calls, read := s.calls(&st)
 					return st.Keyword == "RUN" && (!read || slices.ContainsFunc(calls, func(c dockerfile.Call) bool { return !harmless(c) }))
 				}) {
 					continue

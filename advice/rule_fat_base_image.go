@@ -323,7 +323,7 @@ func (s *subject) missed(root int, lacks []string) string {
 		}
 		switch st.Keyword {
 		case "RUN":
-			calls, _ := callsOf(st)
+			calls, _ := s.calls(st)
 			for _, c := range calls {
 				if slices.Contains(packageManagers, c.Name()) {
 					for _, a := range c.Args() {

@@ -342,40 +342,36 @@ func (b *broken) modules(ctx context.Context) error {
 	for _, f := range b.tree.files {
 		names[path.Base(f.Path)] = true
 	}
-	n := 0
+	var roots []string
 	for _, f := range b.tree.files {
-		if f.Layer < b.base || f.Program == nil || !f.Program.ELF || !isModule(f.Path) || b.wrongMachine(f.Program) != "" {
+		if f.Layer < b.base || f.Program == nil || !f.Program.ELF || !isModule(f.Path) || b.wrongMachine(f.Program) != "" || len(roots) == maxModules {
 			continue
 		}
-		if n++; n > maxModules {
-			break
-		}
-		c, err := b.closure(ctx, b.tree, f.Path)
-		if err != nil {
-			return err
-		}
-		other := musl
-		if b.tree.flavour(f.Program) == musl {
-			other = "gnu"
-		}
-		if strings.Contains(f.Path, other) || other == "gnu" && strings.Contains(f.Path, glibc) {
+		if flavour := b.tree.flavour(f.Program); flavour != musl && strings.Contains(f.Path, musl) ||
+			flavour == musl && (strings.Contains(f.Path, "gnu") || strings.Contains(f.Path, glibc)) {
 			continue
 		}
-		for _, m := range c.Missing {
-			// A library that is somewhere may be loaded by its path, and a driver comes
-			// from the machine.
-			if names[path.Base(m.Name)] || m.By != f.Path || strings.HasPrefix(m.Name, "libcuda") || strings.HasPrefix(m.Name, "libnv") {
-				continue
-			}
-			advice := b.libraryAdvice(m.Name)
-			switch flavour := libcOf(m.Name); {
-			case flavour == glibc || m.Name == "libc.so.6":
-				advice = "It was built for glibc: install it in a stage of the same base as the one that ships, with a compiler, and copy the result."
-			case strings.HasPrefix(m.Name, "libc.musl-"):
-				advice = "It was built for musl: install it in a stage of the same base as the one that ships, with a compiler, and copy the result."
-			}
-			b.tell(f, fmt.Sprintf("The module %s needs the library %s, which is not in the image.", quoted(f.Path), quoted(m.Name)), advice)
+		roots = append(roots, f.Path)
+	}
+	c, err := b.closure(ctx, b.tree, roots...)
+	if err != nil {
+		return err
+	}
+	for _, m := range c.Missing {
+		// A library that is somewhere may be loaded by its path, and a driver comes
+		// from the machine.
+		if names[path.Base(m.Name)] || !slices.Contains(roots, m.By) || strings.HasPrefix(m.Name, "libcuda") || strings.HasPrefix(m.Name, "libnv") {
+			continue
 		}
+		advice := b.libraryAdvice(m.Name)
+		switch flavour := libcOf(m.Name); {
+		case flavour == glibc || m.Name == "libc.so.6":
+			advice = "It was built for glibc: install it in a stage of the same base as the one that ships, with a compiler, and copy the result."
+		case strings.HasPrefix(m.Name, "libc.musl-"):
+			advice = "It was built for musl: install it in a stage of the same base as the one that ships, with a compiler, and copy the result."
+		}
+		f, _, _ := b.tree.follow(m.By)
+		b.tell(f, fmt.Sprintf("The module %s needs the library %s, which is not in the image.", quoted(m.By), quoted(m.Name)), advice)
 	}
 	return nil
 }

@@ -162,7 +162,7 @@ func (s *subject) readsHistory(steps []dockerfile.Step) string {
 	for i := range steps {
 		switch steps[i].Keyword {
 		case "RUN":
-			calls, ok := callsOf(&steps[i])
+			calls, ok := s.calls(&steps[i])
 			if !ok {
 				return fmt.Sprintf("line %d", steps[i].Start)
 			}
@@ -179,7 +179,7 @@ func (s *subject) readsHistory(steps []dockerfile.Step) string {
 	}
 	// Who installs git may have a program that calls it.
 	for i := range s.steps {
-		calls, _ := callsOf(&s.steps[i])
+		calls, _ := s.calls(&s.steps[i])
 		for _, c := range calls {
 			if slices.Contains(packageManagers, c.Name()) && c.Has("git", "mercurial", "subversion") {
 				return fmt.Sprintf("git of line %d", s.steps[i].Start)
@@ -198,7 +198,7 @@ func (s *subject) removed(step *dockerfile.Step, folder string) bool {
 	if step == nil || step.Keyword != "RUN" {
 		return false
 	}
-	calls, _ := callsOf(step)
+	calls, _ := s.calls(step)
 	return slices.ContainsFunc(calls, func(c dockerfile.Call) bool {
 		if c.Name() != "rm" || !c.Certain {
 			return false

@@ -16,6 +16,10 @@ type subject struct {
 	file  *dockerfile.File
 	stage dockerfile.Stage
 	steps []dockerfile.Step
+	// every are the steps of all stages, nil until allSteps is asked.
+	every []dockerfile.Step
+	// read are the commands of steps that were read, by their first line.
+	read map[int]commands
 	// base is the number of layers that FROM brought, 0 if unknown.
 	base int
 }

@@ -86,6 +86,7 @@ type Rule struct {
 func Rules() []Rule {
 	return []Rule{
 		missingRuntimeFile,
+		singleStageBuild(),
 		buildToolsInFinalStage,
 		fatBaseImage,
 		devDependencies,

@@ -67,28 +67,33 @@ func corpus(t testing.TB) []*corpusCase {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := &corpusCase{rule: rule, name: strings.TrimSuffix(filepath.Base(p), ".txtar"), archive: archive, path: p, files: map[string][]byte{}, args: map[string]string{}}
-		for _, f := range archive.Files {
-			c.files[f.Name] = f.Data
-		}
-		for line := range strings.Lines(string(c.files["subject"])) {
-			word, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
-			switch word {
-			case "crlf":
-				c.crlf = true
-				c.files["Dockerfile"] = bytes.ReplaceAll(c.files["Dockerfile"], []byte("\n"), []byte("\r\n"))
-			case "target":
-				c.target = rest
-			case "arg":
-				name, value, _ := strings.Cut(rest, "=")
-				c.args[name] = value
-			default:
-				t.Fatalf("%s: a subject has no %q", p, word)
-			}
-		}
-		out = append(out, c)
+		out = append(out, newCase(t, rule, p, archive))
 	}
 	return out
+}
+
+func newCase(t testing.TB, rule, p string, archive *txtar.Archive) *corpusCase {
+	t.Helper()
+	c := &corpusCase{rule: rule, name: strings.TrimSuffix(filepath.Base(p), ".txtar"), archive: archive, path: p, files: map[string][]byte{}, args: map[string]string{}}
+	for _, f := range archive.Files {
+		c.files[f.Name] = f.Data
+	}
+	for line := range strings.Lines(string(c.files["subject"])) {
+		word, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+		switch word {
+		case "crlf":
+			c.crlf = true
+			c.files["Dockerfile"] = bytes.ReplaceAll(c.files["Dockerfile"], []byte("\n"), []byte("\r\n"))
+		case "target":
+			c.target = rest
+		case "arg":
+			name, value, _ := strings.Cut(rest, "=")
+			c.args[name] = value
+		default:
+			t.Fatalf("%s: a subject has no %q", p, word)
+		}
+	}
+	return c
 }
 
 // subject is what the rule looks at.
@@ -160,12 +165,15 @@ func (c *corpusCase) subject(t testing.TB) *Subject {
 //
 //	layer base [HISTORY]         the next layer; those of the base come first
 //	layer LINE [HISTORY]         made by the instruction that begins there
+//	layer from [HISTORY]         made by a trigger of the base
 //	layer - [HISTORY]            made by nobody knows what
 //	file PATH SIZE [NAME=VALUE]  in the layer above; made=, owner=, hash=, mode=,
 //	                             debug=, symbols= and, of programs, interp=,
 //	                             args=, needed=, soname=, runpath=, machine=,
-//	                             class=, library=1, dlopen=1, script=1
-//	dir PATH                     a directory; those above files are made
+//	                             class=, library=1, dlopen=1, script=1; pkg= names
+//	                             the package that owns it, uid= and gid= the user
+//	dir PATH [NAME=VALUE]        a directory; those above files are made; mode=,
+//	                             uid=, gid=
 //	link PATH TARGET             a symbolic link
 //	dead PATH SIZE by=LAYER fate=FATE
 //	                             in the layer above, hidden by that layer
@@ -184,6 +192,7 @@ func readImage(text string, file *dockerfile.File, target string, args map[strin
 	dead := map[footprint.Dead]footprint.Dead{}
 	base, unknown := 0, false
 	from := footprint.Base{FoundBy: "FROM"}
+	owned := map[string]string{}
 	number := 0
 	for line := range strings.Lines(text) {
 		number++
@@ -211,6 +220,12 @@ func readImage(text string, file *dockerfile.File, target string, args map[strin
 				return fail(err)
 			}
 			for _, w := range words[at+1:] {
+				name, value, _ := strings.Cut(w, "=")
+				values[name] = value
+			}
+		}
+		if words[0] == "dir" {
+			for _, w := range words[2:] {
 				name, value, _ := strings.Cut(w, "=")
 				values[name] = value
 			}
@@ -265,6 +280,8 @@ func readImage(text string, file *dockerfile.File, target string, args map[strin
 				base++
 				l.InBase = true
 			case "-":
+			case "from":
+				l.Origin = file.Resolve(args).FromOrigin(target)
 			default:
 				line, err := strconv.Atoi(words[1])
 				if err != nil {
@@ -285,13 +302,21 @@ func readImage(text string, file *dockerfile.File, target string, args map[strin
 			f.Debug, _ = footprint.ParseBytes(cmp.Or(values["debug"], "0"))
 			f.Symbols, _ = footprint.ParseBytes(cmp.Or(values["symbols"], "0"))
 			f.Program = programOf(values)
+			f.UID, f.GID = uint32(count("uid", 0)), uint32(count("gid", 0))
+			if values["pkg"] != "" {
+				owned[f.Path] = values["pkg"]
+			}
 			files[f.Path] = f
 			img.Layers[layer].Unpacked += size
 			img.Layers[layer].Files++
 			img.Metrics.Final += size
 			img.Rest.Unowned += size
 		case "dir":
-			files[words[1]] = footprint.File{Path: words[1], Kind: footprint.Directory, Layer: layer, Made: layer, Mode: 0o755}
+			f := footprint.File{Path: words[1], Kind: footprint.Directory, Layer: layer, Made: layer, Mode: 0o755, UID: uint32(count("uid", 0)), GID: uint32(count("gid", 0))}
+			if mode, err := strconv.ParseUint(values["mode"], 8, 16); err == nil {
+				f.Mode = uint16(mode)
+			}
+			files[f.Path] = f
 		case "link":
 			files[words[1]] = footprint.File{Path: words[1], Kind: footprint.Symlink, Link: words[2], Layer: layer, Made: layer, Mode: 0o777}
 		case "dead":
@@ -334,6 +359,15 @@ func readImage(text string, file *dockerfile.File, target string, args map[strin
 	slices.SortFunc(img.Dead, func(a, b footprint.Dead) int { return cmp.Compare(b.Bytes, a.Bytes) })
 	slices.SortStableFunc(img.DeadFiles, func(a, b footprint.DeadFile) int { return cmp.Compare(b.Bytes, a.Bytes) })
 	slices.SortStableFunc(img.Packages, func(a, b footprint.Package) int { return cmp.Compare(b.Bytes, a.Bytes) })
+	for path, name := range owned {
+		f := files[path]
+		at := slices.IndexFunc(img.Packages, func(p footprint.Package) bool { return p.Name == name })
+		if at < 0 {
+			return nil, fmt.Errorf("image: %s belongs to %s, which is no package", path, name)
+		}
+		f.Owner = footprint.OwnedBy(at)
+		files[path] = f
+	}
 	img.Metrics.Unpacked = img.Metrics.Final + img.Metrics.Wasted
 	img.Metrics.Layers = len(img.Layers)
 	img.Metrics.Has = footprint.HasFiles

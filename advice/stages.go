@@ -286,6 +286,13 @@ func (p *project) unfit() string {
 			return "The image has ONBUILD triggers, which the images that are built on it need."
 		}
 	}
+	// Triggers of the base make layers that have the line of FROM as their origin.
+	root := p.file.Root(p.stage)
+	for i, l := range p.Image.Layers {
+		if i >= p.base && l.Origin != nil && l.Origin.Start == root.Start {
+			return "The base image runs lines of its own in every build on it (ONBUILD), and would run them in the runtime stage too."
+		}
+	}
 	if len(p.Config.OnBuild) > 0 {
 		return "The image has ONBUILD triggers, which the images that are built on it need."
 	}

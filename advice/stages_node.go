@@ -39,6 +39,7 @@ func planNode(ctx context.Context, p *project) (*proposal, error) {
 			in.pruned = func(f footprint.File) bool { return within(f.Path, cache) || dropped != nil && dropped(f) }
 		}
 	}
+	in.skip = p.nodeTool
 	in.buildOnly = []string{"python3", "python", "python3-minimal", "py3-setuptools"}
 	return in.proposal(ctx)
 }
@@ -125,7 +126,7 @@ func (p *project) pruneCommand(ctx context.Context, dir string) (string, error) 
 		if has(".yarnrc.yml") || strings.HasPrefix(m.PackageManager, "yarn@") && !strings.HasPrefix(m.PackageManager, "yarn@1") {
 			return "", nil
 		}
-		return "yarn install --production --frozen-lockfile --ignore-scripts --prefer-offline && yarn cache clean", nil
+		return "yarn install --production --frozen-lockfile --ignore-scripts --prefer-offline", nil
 	case has("package-lock.json"), has("npm-shrinkwrap.json"), has("node_modules/.package-lock.json"):
 		if p.npmMajor() > 0 && p.npmMajor() < 7 {
 			return "npm prune --production", nil
@@ -182,6 +183,21 @@ func (p *project) nodeDrop(built bool) func(footprint.File) bool {
 		return strings.HasPrefix(base, "tsconfig") || strings.HasPrefix(base, "webpack.config") || strings.HasPrefix(base, "rollup.config") || strings.HasPrefix(base, "vite.config") ||
 			strings.HasPrefix(base, "tsup.config") || base == "nest-cli.json" || strings.HasSuffix(base, ".ts") || strings.HasSuffix(base, ".tsbuildinfo")
 	}
+}
+
+// nodeTool tells the files of tools that were installed for all projects, and only
+// build them.
+func (p *project) nodeTool(f footprint.File) bool {
+	name := f.Path
+	if f.Kind == footprint.Symlink {
+		name = path.Join(path.Dir(f.Path), f.Link)
+	}
+	_, rest, ok := strings.Cut(name, "/usr/local/lib/node_modules/")
+	tool, _, _ := strings.Cut(rest, "/")
+	if !ok || !slices.Contains([]string{"pnpm", "yarn", "typescript", "node-gyp", "turbo", "lerna", "nx", "webpack", "webpack-cli", "gulp", "gulp-cli", "grunt-cli", "eslint", "node-pre-gyp"}, tool) {
+		return false
+	}
+	return !p.runsFrom(footprint.File{Path: "/usr/local/lib/node_modules/" + tool})
 }
 
 // runsFrom tells whether a file that is run is an entry or lies below it.

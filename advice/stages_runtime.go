@@ -196,6 +196,10 @@ func (p *project) userLines(steps []dockerfile.Step) []string {
 // residue tells what builds and package managers leave behind outside the
 // directories of a program, and nothing reads at run time.
 func residue(name string) bool {
+	// Homes are like that of root.
+	if parts := strings.SplitN(name, "/", 4); len(parts) == 4 && parts[1] == "home" {
+		return residue("/root/" + parts[3])
+	}
 	for _, dir := range []string{"/tmp", "/var/tmp", "/var/cache", "/var/log/apt", "/var/log/dpkg.log", "/var/log/alternatives.log", "/var/log/lastlog", "/var/log/faillog", "/var/lib/apt", "/usr/local/go", "/go", "/usr/local/cargo", "/usr/local/rustup", "/root/.cargo", "/root/.rustup",
 		"/root/.m2", "/root/.gradle", "/root/.nuget", "/root/.ccache", "/root/.gem", "/root/.bundle/cache", "/root/.composer/cache", "/root/.npm-global/_cacache", "/usr/local/share/.cache",
 		"/var/lib/dpkg", "/var/lib/apk", "/var/lib/rpm", "/var/lib/systemd", "/var/lib/ucf", "/var/backups", "/var/mail", "/run", "/dev", "/proc", "/sys", "/lib/apk",
@@ -391,7 +395,10 @@ func (p *project) own0(f footprint.File) []string {
 	if p.rootly(f) || f.Path == "/" {
 		return nil
 	}
-	words := []string{"mkdir -p " + quote(f.Path)}
+	var words []string
+	if f.Path != p.dir || p.workdir() == "" {
+		words = append(words, "mkdir -p "+quote(f.Path))
+	}
 	if f.UID != 0 || f.GID != 0 {
 		words = append(words, fmt.Sprintf("chown %d:%d %s", f.UID, f.GID, quote(f.Path)))
 	}
@@ -430,12 +437,9 @@ func (p *project) outside(roots []string, skip func(footprint.File) bool) parts 
 				out.copies, out.run = append(out.copies, c), append(out.run, run...)
 				seen = f.Path
 			case !installs[f.Layer] || f.UID != 0 || f.GID != 0:
-				// An empty directory is there to be written to.
-				run := p.own0(f)
-				if run == nil {
-					run = []string{"RUN mkdir -p " + quote(f.Path)}
-				}
-				out.run = append(out.run, run...)
+				// Empty directories are there to be written to.
+				c, run := p.whole(f.Path)
+				out.copies, out.run = append(out.copies, c), append(out.run, run...)
 				seen = f.Path
 			}
 			continue

@@ -1,0 +1,70 @@
+package advice
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/org/image-budget/dockerfile"
+	"github.com/org/image-budget/footprint"
+)
+
+// singleStageBuild finds images that ship what only their build needs, where the
+// Dockerfile can be written in two stages.
+func singleStageBuild() Rule {
+	return Rule{
+		ID:     "single-stage-build",
+		Title:  "The image ships what only its build needs",
+		Safety: footprint.NeedsTests,
+		check:  checkSingleStage,
+	}
+}
+
+func checkSingleStage(ctx context.Context, s *subject) ([]footprint.Suggestion, error) {
+	if s.file == nil || slices.ContainsFunc(s.steps, func(step dockerfile.Step) bool { return step.From >= 0 }) {
+		return nil, nil // built in stages already
+	}
+	rewrite, err := s.rewrite(ctx)
+	if err != nil || len(rewrite.Candidates) == 0 {
+		return nil, err
+	}
+	c := rewrite.Candidates[len(rewrite.Candidates)-1]
+	p := pile{bytes: c.Bytes}
+	for _, l := range c.Leaves {
+		p.paths = append(p.paths, l)
+	}
+	out := s.suggest(nil, p)
+	root := s.file.Root(s.stage)
+	out.File, out.Stage, out.Start, out.End = s.file.Name, s.file.FromOrigin(s.Target).Stage, root.Start, s.stage.End
+	out.Estimated = true
+	out.Message = fmt.Sprintf("Up to %s of the image are there for building it, and nothing in it needs them to run.", c.Bytes)
+	out.Advice = "Build in stages, and ship the last " + c.Name + "."
+	out.Unknown = slices.Clone(c.Notes)
+	s.edit(&out, footprint.NeedsTests, stagedEdits(s.file.Src, c.Dockerfile)...)
+	return []footprint.Suggestion{out}, nil
+}
+
+// stagedEdits turn a Dockerfile into one in stages: the name of the build stage,
+// and what comes after the author's lines.
+func stagedEdits(src, staged []byte) []footprint.Edit {
+	same := 0
+	for same < len(src) && same < len(staged) && src[same] == staged[same] {
+		same++
+	}
+	rest := src[same:]
+	for n := 0; n < 200 && same+n+len(rest) <= len(staged); n++ {
+		if n > 0 && len(rest) == 0 {
+			break
+		}
+		if !bytes.HasPrefix(staged[same+n:], rest) {
+			continue
+		}
+		var edits []footprint.Edit
+		if n > 0 {
+			edits = append(edits, footprint.Edit{Start: same, End: same, Text: string(staged[same : same+n])})
+		}
+		return append(edits, footprint.Edit{Start: len(src), End: len(src), Text: string(staged[same+n+len(rest):])})
+	}
+	return []footprint.Edit{{Start: 0, End: len(src), Text: string(staged)}}
+}

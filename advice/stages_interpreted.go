@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -218,6 +219,9 @@ func (in *interpreted) packages(out *plan, reqs []request, libs []string) (left 
 		}
 	}
 	for _, name := range slices.Concat(libs, slices.Sorted(maps.Keys(called))) {
+		if minimalPython.MatchString(name) {
+			name = "python3" // without it, half of the modules are missing
+		}
 		if name != "" && !slices.Contains(out.packages, through[name]) {
 			out.packages = append(out.packages, name)
 		}
@@ -226,6 +230,9 @@ func (in *interpreted) packages(out *plan, reqs []request, libs []string) (left 
 	out.packages = slices.Compact(out.packages)
 	return left
 }
+
+// minimalPython is the package that Python's program is in.
+var minimalPython = regexp.MustCompile(`^python3(\.[0-9]+)?-minimal$`)
 
 // sentenceList joins names for a sentence.
 func sentenceList(names []string) string {

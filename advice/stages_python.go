@@ -33,6 +33,9 @@ func planPython(ctx context.Context, p *project) (*proposal, error) {
 		return unsure(sentence), nil
 	}
 	in.skip = func(f footprint.File) bool {
+		if base := path.Base(f.Path); (base == "uv" || base == "uvx") && !p.runsFrom(f) {
+			return true
+		}
 		return site != "" && within(f.Path, site) || strings.HasSuffix(f.Path, ".pyc") && !slices.ContainsFunc(venvs, func(v string) bool { return within(f.Path, v) })
 	}
 	for i, v := range venvs {

@@ -308,6 +308,10 @@ func (r *resolver) shellText(what, text string, args []string) []string {
 		r.lost(what + " does not end in one command that always runs, so it is not known what the container runs.")
 		return nil
 	}
+	if slices.Contains([]string{"wait", ":", "true", ".", "source", "cd", "export", "set", "trap", "fg", "eval"}, last.Name()) {
+		r.lost(what + " ends in " + last.Name() + ", so it is not known which command the container lives by.")
+		return nil
+	}
 	var out []string
 	for i, w := range last.Words {
 		switch {

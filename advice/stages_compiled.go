@@ -36,6 +36,9 @@ type compiled struct {
 	links    []footprint.File
 	dirs     []footprint.File
 	notes    []string
+	// asked are packages of the system that the author's lines ask for and that
+	// the program may call or read.
+	asked []string
 	// drop tells of more that is not read; nil is nothing. keepSources keeps what
 	// looks like the source of a compiler.
 	drop        func(name string) bool
@@ -133,11 +136,41 @@ func (p *project) interpreted(ctx context.Context) (*compiled, *proposal, error)
 	if h := p.Config.Healthcheck; h != nil && len(h.Test) > 0 && h.Test[0] == "CMD-SHELL" {
 		c.shell = true
 	}
+	if sentence := c.ask(); sentence != "" {
+		return nil, unsure(sentence), nil
+	}
 	if !c.shell {
 		// What a shell was needed for to get there is needed no more.
 		c.tools = slices.DeleteFunc(c.tools, func(f footprint.File) bool { return c.isShell(f) })
 	}
 	return c, nil, nil
+}
+
+// ask finds the packages that somebody asked for and that are not for building.
+// What fetches and unpacks is left behind, and a note says so. The sentence says
+// what could not be read, "" for nothing.
+func (c *compiled) ask() string {
+	requests, sentence := c.requests()
+	var left []string
+	for _, r := range requests {
+		switch {
+		case slices.Contains([]string{"git", "mercurial", "curl", "wget", "unzip", "zip", "tar", "gzip", "xz", "xz-utils", "bzip2", "bash", "rsync", "openssh", "openssh-client", "jq"}, r.name):
+			if !slices.ContainsFunc(c.tools, func(f footprint.File) bool { return c.packageOf(f.Owner) == r.name }) {
+				left = append(left, r.name)
+			}
+		case buildTool(r.name), strings.HasPrefix(r.name, "lib"), // what is loaded of these is found in another way
+			slices.Contains([]string{"ca-certificates", "tzdata", "apt-transport-https", "software-properties-common", "apt-utils", "lsb-release", "gnupg", "gnupg2", "dirmngr",
+				"protobuf-compiler", "protoc", "protobuf", "musl-dev", "gcompat", "maven", "gradle", "composer"}, r.name),
+			strings.Contains(r.name, "-jdk"), strings.Contains(r.name, "-jre"), strings.HasPrefix(r.name, "openjdk"):
+		default:
+			c.asked = append(c.asked, r.name)
+			c.recommends = c.recommends || r.recommends
+		}
+	}
+	if len(left) > 0 {
+		c.notes = append(c.notes, "Only the build stage has "+strings.Join(left, ", ")+". If the program itself calls that, add it to the runtime stage.")
+	}
+	return sentence
 }
 
 // compile gathers what the runtime stage of a program has to hold that loads
@@ -612,8 +645,9 @@ func (d distro) inSlim(name string) bool {
 // runtimeBase is an image to put the runtime stage on.
 type runtimeBase struct {
 	ref string
-	// same tells that it is the author's own base.
-	same bool
+	// same tells that it is the author's own base, sibling that it has the same
+	// language in the same places on a smaller system.
+	same, sibling bool
 }
 
 // runtimeBase is the image with the same libc: the slim one of the distribution,
@@ -632,13 +666,16 @@ func (r runtimeBase) has(c *compiled, f footprint.File) bool {
 	if r.same && !c.isOwn(f) {
 		return true
 	}
+	if r.sibling && !c.isOwn(f) && !c.ofSystem(f.Owner) {
+		return true
+	}
 	return !r.same && c.distro.inSlim(c.packageOf(f.Owner))
 }
 
 // onScratch is the plan of a static program without anything else, nil where it
 // needs more.
 func (c *compiled) onScratch(trust, zones []copied) *plan {
-	if !c.static || c.shell || len(c.tools) > 0 {
+	if !c.static || c.shell || len(c.tools)+len(c.asked) > 0 {
 		return nil
 	}
 	root := "/runtime"
@@ -730,6 +767,9 @@ func (c *compiled) onRuntime(r runtimeBase, copyLibs bool, trust []copied) *plan
 	if c.shell && !r.same && c.distro.slim() == "" {
 		return nil
 	}
+	for _, name := range c.asked {
+		packages[name] = true
+	}
 	out.packages = slices.Sorted(maps.Keys(packages))
 	if len(c.dirs)+len(c.links) > 0 {
 		out.run = append(out.run, "RUN "+strings.Join(c.make("", c.dirs), " && "))
@@ -753,7 +793,7 @@ func (c *compiled) onRuntime(r runtimeBase, copyLibs bool, trust []copied) *plan
 			out.notes = append(out.notes, "Libraries that are copied are not known to the package manager of the image. Build the image again to update them.")
 		}
 		for _, name := range c.tree.glob("/etc/ld.so.conf.d/*.conf") {
-			if f, ok := c.tree.get(name); ok && c.isOwn(f) && !c.ofSystem(f.Owner) {
+			if f, ok := c.tree.get(name); ok && (c.isOwn(f) || !r.same) && !c.ofSystem(f.Owner) {
 				out.copies = append(out.copies, copied{from: []string{name}, to: name})
 			}
 		}

@@ -54,7 +54,7 @@ func planDotnet(ctx context.Context, p *project) (*proposal, error) {
 		if on := c.onRuntime(runtimeBase{ref: ref, same: true}, false, nil); on != nil {
 			// The SDK takes settings of the runtime back, so they are written out.
 			on.inherits = false
-			on.name, on.why = "on the "+kind+" runtime", "The application is published above. To run, it needs .NET without the SDK."
+			on.name, on.why = "on "+strings.TrimPrefix(ref, "mcr.microsoft.com/"), "The application is published above. To run, it needs .NET without the SDK."
 			out.plans = append(out.plans, *on)
 		}
 	}
@@ -63,6 +63,9 @@ func planDotnet(ctx context.Context, p *project) (*proposal, error) {
 	}
 	if len(out.plans) == 0 {
 		return unsure("No image is known that has what the application needs to run: " + c.needs() + "."), nil
+	}
+	for i := range out.plans {
+		out.plans[i].notes = append(out.plans[i].notes, c.notes...)
 	}
 	return out, nil
 }

@@ -42,7 +42,11 @@ func planJava(ctx context.Context, p *project) (*proposal, error) {
 		for _, d := range p.tree.children(dir) {
 			if d.Kind == footprint.Directory && !slices.Contains([]string{"classes", "test-classes", "tmp", "reports", "test-results", "surefire-reports"}, path.Base(d.Path)) &&
 				slices.ContainsFunc(p.tree.below(d.Path), func(b footprint.File) bool { return strings.HasSuffix(b.Path, ".jar") }) {
-				beside = append(beside, copied{from: []string{d.Path}, to: d.Path, why: "Libraries beside the jar."})
+				why := ""
+				if beside == nil {
+					why = "Libraries beside the jar."
+				}
+				beside = append(beside, copied{from: []string{d.Path}, to: d.Path, why: why})
 			}
 		}
 	}
@@ -80,6 +84,9 @@ func planJava(ctx context.Context, p *project) (*proposal, error) {
 	}
 	if len(out.plans) == 0 {
 		return unsure("No image is known that has what the jar needs to run: " + c.needs() + "."), nil
+	}
+	for i := range out.plans {
+		out.plans[i].notes = append(out.plans[i].notes, c.notes...)
 	}
 	return out, nil
 }

@@ -85,7 +85,7 @@ func (p *project) scripted(ctx context.Context, installed, settings string, drop
 	}
 	c.assets = append(beside, c.assets...)
 	out := &proposal{}
-	for _, r := range []runtimeBase{{ref: slim}, {ref: p.baseName(), same: true}} {
+	for _, r := range []runtimeBase{{ref: slim, sibling: true}, {ref: p.baseName(), same: true}} {
 		if r.ref == "" || !r.same && !p.exists(ctx, r.ref) {
 			continue
 		}
@@ -108,6 +108,9 @@ func (p *project) scripted(ctx context.Context, installed, settings string, drop
 	}
 	if len(out.plans) == 0 {
 		return unsure("No image is known that has what the application needs to run: " + c.needs() + "."), nil
+	}
+	for i := range out.plans {
+		out.plans[i].notes = append(out.plans[i].notes, c.notes...)
 	}
 	return out, nil
 }

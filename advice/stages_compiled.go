@@ -656,9 +656,18 @@ func (c *compiled) runtimeBase() runtimeBase {
 	base, slim := c.baseName(), c.distro.slim()
 	if slim == "" || strings.TrimPrefix(base, "docker.io/library/") == slim || strings.HasPrefix(strings.TrimPrefix(base, "docker.io/library/"), slim+"@") ||
 		strings.HasPrefix(strings.TrimPrefix(base, "docker.io/library/"), slim+"-") {
-		return runtimeBase{ref: base, same: true}
+		return c.sameBase()
 	}
 	return runtimeBase{ref: slim}
+}
+
+// sameBase is the author's base as FROM has it, with its flags.
+func (p *project) sameBase() runtimeBase {
+	text := p.file.FromText(p.file.Root(p.stage))
+	if strings.Contains(text, "BUILDPLATFORM") {
+		text = p.baseName() // what runs may be for another platform
+	}
+	return runtimeBase{ref: text, same: true}
 }
 
 // has tells whether an image brings a file of a package or of the base.
@@ -800,6 +809,9 @@ func (c *compiled) onRuntime(r runtimeBase, copyLibs bool, trust []copied) *plan
 		if c.libs.Libc == glibc {
 			out.after = append(out.after, "RUN ldconfig")
 		}
+	}
+	if r.same && c.baseUser() && len(out.packages)+len(out.run)+len(out.after) > 0 {
+		return nil // only root could do that
 	}
 	out.copies = slices.Concat(out.copies, c.assets, c.own())
 	out.entrypoint, out.cmd = c.command()

@@ -58,7 +58,7 @@ func planDotnet(ctx context.Context, p *project) (*proposal, error) {
 			out.plans = append(out.plans, *on)
 		}
 	}
-	if on := c.onRuntime(runtimeBase{ref: p.baseName(), same: true}, false, nil); on != nil {
+	if on := c.onRuntime(p.sameBase(), false, nil); on != nil {
 		out.plans = append(out.plans, *on)
 	}
 	if len(out.plans) == 0 {

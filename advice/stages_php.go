@@ -85,7 +85,7 @@ func (p *project) scripted(ctx context.Context, installed, settings string, drop
 	}
 	c.assets = append(beside, c.assets...)
 	out := &proposal{}
-	for _, r := range []runtimeBase{{ref: slim, sibling: true}, {ref: p.baseName(), same: true}} {
+	for _, r := range []runtimeBase{{ref: slim, sibling: true}, p.sameBase()} {
 		if r.ref == "" || !r.same && !p.exists(ctx, r.ref) {
 			continue
 		}

@@ -188,6 +188,9 @@ func (p *project) compile(ctx context.Context) (*compiled, *proposal, error) {
 	if c.libs, err = p.closure(ctx, p.tree, roots...); err != nil {
 		return nil, nil, err
 	}
+	if c.libs.Cut {
+		return nil, unsure("The program loads more libraries than can be followed."), nil
+	}
 	for _, lib := range c.libs.Missing {
 		return nil, unsure(fmt.Sprintf("%s needs %s, which is not in the image.", lib.By, lib.Name)), nil
 	}
@@ -355,11 +358,16 @@ func (c *compiled) collect() {
 			keep[f.Path] = f.Owner == footprint.OfApplication || f.Program == nil || !f.Program.ELF
 		}
 	}
+	holding := map[string]bool{} // directories
+	for name, kept := range keep {
+		for dir := path.Dir(name); kept && !holding[dir]; dir = path.Dir(dir) {
+			holding[dir] = true
+		}
+	}
 	for _, l := range linked {
 		to, _, ok := c.tree.follow(l.Path)
-		holds := func(b footprint.File) bool { return keep[b.Path] }
 		if ok && (inPlace(l.Path) || installPlace(l.Path)) && (keep[to.Path] || own[to.Path] || !c.isOwn(to) && to.Kind == footprint.Regular ||
-			to.Kind == footprint.Directory && slices.ContainsFunc(c.tree.below(to.Path), holds)) {
+			to.Kind == footprint.Directory && holding[to.Path]) {
 			keep[l.Path] = true
 		}
 	}

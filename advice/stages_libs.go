@@ -19,6 +19,8 @@ const (
 	maxFolders   = 512
 	maxIncludes  = 64
 	maxLdCache   = 8 << 20
+	maxPattern   = 4 << 10
+	maxLookups   = 500_000 // paths that one set of programs has looked at
 )
 
 // glob lists the files that a pattern names whose last part alone has stars, in
@@ -129,6 +131,9 @@ type closure struct {
 	Libc string
 	// Dlopen are the files that load others by a name that nobody knows.
 	Dlopen []string
+	// Cut tells that there was too much to look at: Libraries are not all, and
+	// nothing is known to be missing.
+	Cut bool
 }
 
 // dynamic tells whether a file is a program or a library that a loader loads.
@@ -159,6 +164,7 @@ func (s *subject) closure(ctx context.Context, t *tree, roots ...string) (*closu
 			linkers[linkerKey(flavour, f.Program)] = l
 		}
 		libraries, missing := l.load(f, opens)
+		c.Cut = c.Cut || l.lookups >= maxLookups || len(libraries) >= maxLibraries
 		for _, lib := range libraries {
 			if !seen[lib.Path] && len(c.Libraries) < maxLibraries {
 				seen[lib.Path] = true
@@ -180,6 +186,9 @@ func (s *subject) closure(ctx context.Context, t *tree, roots ...string) (*closu
 		c.Dlopen = append(c.Dlopen, name)
 	}
 	slices.Sort(c.Dlopen)
+	if c.Cut = c.Cut || len(c.Libraries) >= maxLibraries; c.Cut {
+		c.Missing = nil
+	}
 	if len(flavours) == 1 {
 		c.Libc = flavourOf(flavours)
 	}
@@ -268,6 +277,8 @@ type linker struct {
 	usual  []string
 	// libs are what $LIB may stand for.
 	libs []string
+	// lookups counts paths that were looked at.
+	lookups int
 }
 
 func (s *subject) linker(ctx context.Context, t *tree, flavour string, p *footprint.Program) (*linker, error) {
@@ -330,7 +341,7 @@ func (s *subject) linker(ctx context.Context, t *tree, flavour string, p *footpr
 // ldConf lists the folders of /etc/ld.so.conf and of what it includes.
 func (s *subject) ldConf(ctx context.Context, t *tree) ([]string, error) {
 	var folders []string
-	files, read := []string{"/etc/ld.so.conf"}, map[string]bool{}
+	files, read, patterns := []string{"/etc/ld.so.conf"}, map[string]bool{}, 0
 	for len(files) > 0 && len(read) < maxIncludes {
 		name := files[0]
 		files = files[1:]
@@ -349,6 +360,9 @@ func (s *subject) ldConf(ctx context.Context, t *tree) ([]string, error) {
 			case len(words) == 0 || words[0] == "hwcap":
 			case words[0] == "include":
 				for _, pattern := range words[1:] {
+					if patterns++; patterns > maxIncludes || len(pattern) > maxPattern {
+						break
+					}
 					if !strings.HasPrefix(pattern, "/") {
 						pattern = path.Join(path.Dir(name), pattern)
 					}
@@ -450,7 +464,7 @@ func (l *linker) load(root footprint.File, opens map[string]bool) (libraries, mi
 			missing = append(missing, library{Name: loader, By: root.Path, Layer: -1, Loader: true})
 		}
 	}
-	for i := 0; i < len(queue) && len(libraries) < maxLibraries; i++ {
+	for i := 0; i < len(queue) && len(libraries) < maxLibraries && l.lookups < maxLookups; i++ {
 		by := queue[i]
 		if by.file.Program.Dlopen && !l.ofLibc(by.file) {
 			opens[by.file.Path] = true
@@ -509,6 +523,9 @@ func libraryAt(name, by, opened string, f footprint.File, links []footprint.File
 
 // at looks for a library in one folder.
 func (l *linker) at(folder, name string, by *loading) (library, footprint.File, bool) {
+	if l.lookups++; l.lookups > maxLookups {
+		return library{}, footprint.File{}, false
+	}
 	opened := path.Join(folder, name)
 	f, links, ok := l.follow(opened)
 	if !ok || f.Kind != footprint.Regular {
@@ -542,7 +559,7 @@ func (l *linker) find(name string, by *loading) (library, footprint.File, bool) 
 	// before RUNPATH. Where it is not one of these, they come last and help only
 	// what would not start at all.
 	var inherited []string
-	for up, n := by.by, 0; up != nil && n < maxLibraries; up, n = up.by, n+1 {
+	for up := by.by; up != nil && len(inherited) < maxFolders; up = up.by {
 		inherited = append(inherited, l.folders(up)...)
 	}
 	own := l.folders(by)

@@ -7,6 +7,7 @@ import (
 	"debug/elf"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"os/exec"
@@ -176,6 +177,30 @@ func TestClosure(t *testing.T) {
 				t.Errorf("got %q with %q, want %q with %q", have, got.Libc, c.want, c.libc)
 			}
 		})
+	}
+}
+
+// Libraries that look in many folders for many others come to an end.
+func TestClosureOfHostileProgramsEnds(t *testing.T) {
+	t.Parallel()
+	var folders, names []string
+	for i := range 512 {
+		folders = append(folders, fmt.Sprintf("/opt/%d", i))
+		names = append(names, fmt.Sprintf("lib%d.so", i))
+	}
+	var files []footprint.File
+	for i := range 256 {
+		p := elfProgram("", fmt.Sprintf("x%d.so", i+1))
+		for _, n := range names {
+			p.Needed = append(p.Needed, fmt.Sprintf("%d-%s", i, n))
+		}
+		p.Runpath = folders
+		files = append(files, footprint.File{Path: fmt.Sprintf("/opt/511/x%d.so", i), Program: p})
+	}
+	s, all := libsSubject(files, nil)
+	got, err := s.closure(t.Context(), all, "/opt/511/x0.so")
+	if err != nil || !got.Cut || got.Missing != nil {
+		t.Errorf("%v, cut %v, %d missing", err, got.Cut, len(got.Missing))
 	}
 }
 

@@ -80,6 +80,9 @@ func (p *project) scripted(ctx context.Context, installed, settings string, drop
 	if c.libs, err = p.closure(ctx, p.tree, roots...); err != nil {
 		return nil, err
 	}
+	if c.libs.Cut {
+		return unsure("The packages load more libraries than can be followed."), nil
+	}
 	for _, lib := range c.libs.Missing {
 		return unsure(lib.By + " needs " + lib.Name + ", which is not in the image."), nil
 	}

@@ -22,11 +22,15 @@ func (s *subject) script(step *dockerfile.Step) *script {
 	if step == nil {
 		return nil
 	}
-	read, err := step.Script()
-	if err != nil {
-		return nil
+	if sc, ok := s.scripts[step.Start]; ok {
+		return sc
 	}
-	return &script{read, step, s.file}
+	var sc *script
+	if read, err := step.Script(); err == nil {
+		sc = &script{read, step, s.file}
+	}
+	s.scripts[step.Start] = sc
+	return sc
 }
 
 // text is the script as it is written.

@@ -22,10 +22,13 @@ type subject struct {
 	read map[int]commands
 	// base is the number of layers that FROM brought, 0 if unknown.
 	base int
+	// scripts has what was read of the steps that begin in a line, nil where they
+	// run no shell that is read.
+	scripts map[int]*script
 }
 
 func newSubject(from *Subject) *subject {
-	s := &subject{Subject: from}
+	s := &subject{Subject: from, scripts: map[int]*script{}}
 	if from.File != nil {
 		s.file = from.File.Resolve(from.Args)
 		if stage, err := s.file.Target(from.Target); err == nil {

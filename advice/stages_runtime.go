@@ -449,6 +449,10 @@ func (p *project) outside(roots []string, skip func(footprint.File) bool) parts 
 		}
 		switch f.Kind {
 		case footprint.Symlink:
+			// The directory may have come with a package that is left out.
+			if dir, _ := p.tree.get(path.Dir(f.Path)); !shared(dir.Path) && p.isOwn(dir) {
+				links = append(links, "mkdir -p "+quote(dir.Path))
+			}
 			links = append(links, fmt.Sprintf("ln -sfn %s %s", quote(f.Link), quote(f.Path)))
 		case footprint.Regular:
 			dir := path.Dir(f.Path)

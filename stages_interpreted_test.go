@@ -26,7 +26,7 @@ func TestInterpretedProgramsRunFromASecondStage(t *testing.T) {
 	}{
 		{"node-dev", "same answers on :3000/", 70_000_000},
 		{"node-typescript", "same answers on :8080/", 80_000_000},
-		{"node-native", "same", 570_000_000},
+		{"node-native", "same answers on :3000/", 570_000_000},
 		{"python-venv", "same answers on :8000/", 480_000_000},
 	} {
 		t.Run(c.name, func(t *testing.T) {

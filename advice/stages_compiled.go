@@ -405,7 +405,7 @@ func installPlace(name string) bool {
 		}
 		return true
 	}
-	for _, dir := range []string{"/usr/local/etc", "/usr/local/share", "/usr/local/lib", "/usr/local/libexec", "/usr/local/var", "/opt", "/srv", "/var/www"} {
+	for _, dir := range []string{"/usr/local/etc", "/usr/local/share", "/usr/local/lib", "/usr/local/libexec", "/usr/local/var", "/usr/lib/locale", "/usr/share/fonts", "/opt", "/srv", "/var/www"} {
 		if under(name, dir) {
 			return true
 		}

@@ -319,8 +319,7 @@ func (s *subject) alsoUses(stages ...int) string {
 // installs is how a command installs the packages of a project, nil if it does
 // not.
 func installs(c dockerfile.Call, ecosystem string) *installer {
-	for i := range installers {
-		how := &installers[i]
+	for _, how := range installers {
 		if how.ecosystem != ecosystem || how.name != c.Name() || !slices.Contains(how.verbs, verb(c)) || c.Has("-g", "--global", "--dev") {
 			continue
 		}
@@ -334,8 +333,7 @@ func installs(c dockerfile.Call, ecosystem string) *installer {
 		if plain > 1 {
 			continue
 		}
-		copied := *how
-		return &copied
+		return &how
 	}
 	return nil
 }

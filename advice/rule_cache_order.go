@@ -32,7 +32,7 @@ type fetcher struct {
 	makes string
 }
 
-var fetchers = []fetcher{
+var fetchers = []*fetcher{
 	{"npm", []string{"ci", "install", "i"}, []string{"package.json"}, []string{"package-lock.json", "npm-shrinkwrap.json", ".npmrc"}, "node_modules"},
 	{"yarn", []string{"", "install"}, []string{"package.json"}, []string{"yarn.lock", ".yarnrc", ".yarnrc.yml", ".npmrc"}, "node_modules"},
 	{"pnpm", []string{"install", "i"}, []string{"package.json"}, []string{"pnpm-lock.yaml", ".npmrc", "pnpm-workspace.yaml"}, "node_modules"},
@@ -56,11 +56,11 @@ func fetches(c dockerfile.Call) (in *fetcher, files []string, ok bool) {
 	if len(words) == 0 {
 		return nil, nil, false
 	}
-	at := slices.IndexFunc(fetchers, func(i fetcher) bool { return i.name == words[0] })
+	at := slices.IndexFunc(fetchers, func(i *fetcher) bool { return i.name == words[0] })
 	if at < 0 {
 		return nil, nil, false
 	}
-	in = &fetchers[at]
+	in = fetchers[at]
 	words = words[1:]
 	sub := ""
 	for _, w := range words {

@@ -49,7 +49,7 @@ type manager struct {
 
 // managers are those whose folders are known. A folder of a project, as Yarn's
 // .yarn/cache is, is not among them: programs run from it.
-var managers = []manager{
+var managers = []*manager{
 	{
 		name: "apt", what: "apt's package lists and downloads",
 		dirs: []cacheDir{
@@ -226,8 +226,7 @@ func (s *subject) caches() *caches {
 		}
 		return ""
 	}
-	for i := range managers {
-		m := &managers[i]
+	for _, m := range managers {
 		for _, d := range m.dirs {
 			name := path.Base(d.path)
 			c.named[name] = append(c.named[name], cacheAt{m, d, ""})
@@ -375,7 +374,7 @@ func (s *subject) cachesLeft() []footprint.Suggestion {
 }
 
 func managerIndex(m *manager) int {
-	return slices.IndexFunc(managers, func(o manager) bool { return o.name == m.name })
+	return slices.IndexFunc(managers, func(o *manager) bool { return o.name == m.name })
 }
 
 // linkedOutside are the hashes of files in caches that have another name that is
@@ -796,8 +795,7 @@ func (s *subject) cacheHints() []footprint.Suggestion {
 		if sc == nil {
 			continue
 		}
-		for j := range managers {
-			m := &managers[j]
+		for _, m := range managers {
 			if !slices.ContainsFunc(sc.Calls, func(c dockerfile.Call) bool {
 				args, ok := m.uses(c)
 				return ok && c.Certain && m.fills(args)

@@ -4,6 +4,7 @@ import "strings"
 
 // ReadShell reads the text of a shell script that stands in no Dockerfile, with
 // the variables of its environment. Places in the answer are bytes of the text.
+// An error says what in it is not valid, or not read.
 func ReadShell(text string, env map[string]string) (*Script, error) {
 	at := make([]int, len(text)+1)
 	for i := range at {

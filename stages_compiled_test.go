@@ -29,7 +29,7 @@ func TestCompiledProgramsRunFromASecondStage(t *testing.T) {
 		{"go-trust", "scratch", "same answers on :8080/", 11_000_000},
 		{"go-links", "scratch", "same answers on :8080/", 11_000_000},
 		{"c-libs", "debian:bookworm-slim", "same output", 185_000_000},
-		{"java-jar", "debian:bookworm-slim", "same answers on :8080/", 540_000_000},
+		{"java-jar", "debian:bookworm-slim", "same answers on :8080/", 400_000_000},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

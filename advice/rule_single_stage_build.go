@@ -1,7 +1,6 @@
 package advice
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -41,30 +40,6 @@ func checkSingleStage(ctx context.Context, s *subject) ([]footprint.Suggestion, 
 	out.Message = fmt.Sprintf("Up to %s of the image are there for building it, and nothing in it needs them to run.", c.Bytes)
 	out.Advice = "Build in stages, and ship the last " + c.Name + "."
 	out.Unknown = slices.Clone(c.Notes)
-	s.edit(&out, footprint.NeedsTests, stagedEdits(s.file.Src, c.Dockerfile)...)
+	s.edit(&out, footprint.NeedsTests, c.edits...)
 	return []footprint.Suggestion{out}, nil
-}
-
-// stagedEdits turn a Dockerfile into one in stages: the name of the build stage,
-// and what comes after the author's lines.
-func stagedEdits(src, staged []byte) []footprint.Edit {
-	same := 0
-	for same < len(src) && same < len(staged) && src[same] == staged[same] {
-		same++
-	}
-	rest := src[same:]
-	for n := 0; n < 200 && same+n+len(rest) <= len(staged); n++ {
-		if n > 0 && len(rest) == 0 {
-			break
-		}
-		if !bytes.HasPrefix(staged[same+n:], rest) {
-			continue
-		}
-		var edits []footprint.Edit
-		if n > 0 {
-			edits = append(edits, footprint.Edit{Start: same, End: same, Text: string(staged[same : same+n])})
-		}
-		return append(edits, footprint.Edit{Start: len(src), End: len(src), Text: string(staged[same+n+len(rest):])})
-	}
-	return []footprint.Edit{{Start: 0, End: len(src), Text: string(staged)}}
 }

@@ -36,6 +36,9 @@ type Candidate struct {
 	Bytes  footprint.Bytes
 	// Notes are what a maintainer should know of it, in sentences.
 	Notes []string
+
+	// edits turn the author's file into it.
+	edits []footprint.Edit
 }
 
 // stack recognises what an image runs and plans its runtime stage.

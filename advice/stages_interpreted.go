@@ -83,7 +83,7 @@ func (in *interpreted) proposal(ctx context.Context) (*proposal, error) {
 			out.pruned = func(f footprint.File) bool { return before != nil && before(f) || in.dropped(f) }
 		}
 	}
-	if len(out.prepare) > len(in.prepare) && p.lastUser() != "" && !slices.Contains(out.prepare, "USER root") {
+	if len(out.prepare) > len(in.prepare) && p.buildUser() != "" && !slices.Contains(out.prepare, "USER root") {
 		out.prepare = append([]string{"USER root"}, out.prepare...)
 	}
 	if len(out.copies) == 0 {

@@ -96,13 +96,33 @@ func (p *project) nodePrune(ctx context.Context, in *interpreted) ([]string, err
 		}
 		return false
 	}
-	if user := p.lastUser(); user != "" {
+	if p.buildUser() != "" {
 		lines = append([]string{"USER root"}, lines...)
 	}
 	return append([]string{"# The program runs without what only its developers need."}, lines...), nil
 }
 
-// lastUser is whom lines at the end of the build stage are run by, "" for root.
+// buildUser is whom lines at the end of the build stage are run by, "" for root.
+func (p *project) buildUser() string {
+	_, tail := p.ending()
+	user, said := "", false
+	for _, s := range p.steps[:len(p.steps)-len(tail)] {
+		if s.Keyword == "USER" {
+			_, user, _ = strings.Cut(s.Text, " ")
+			said = true
+		}
+	}
+	if !said && p.baseUser() {
+		user = p.Config.User
+	}
+	user, _, _ = strings.Cut(strings.TrimSpace(user), ":")
+	if user == "root" || user == "0" {
+		return ""
+	}
+	return user
+}
+
+// lastUser is whom the program is run by, "" for root.
 func (p *project) lastUser() string {
 	user, _, _ := strings.Cut(p.Config.User, ":")
 	if user == "root" || user == "0" {

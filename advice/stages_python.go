@@ -105,7 +105,7 @@ func (in *interpreted) sitePackages() (string, string) {
 			line += " " + quote(n)
 		}
 		in.prepare = append(in.prepare, "# The runtime stage has these from its base.", line)
-		if p.lastUser() != "" {
+		if p.buildUser() != "" {
 			in.prepare = append([]string{"USER root"}, in.prepare...)
 		}
 		in.pruned = func(f footprint.File) bool {

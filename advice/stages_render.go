@@ -16,21 +16,18 @@ import (
 )
 
 // render writes a plan out: the author's lines as the build stage, and the
-// runtime stage after them. It is false where that does not make a Dockerfile.
+// runtime stage after them, or before those that only say how the image is run. It is false where that does not make a Dockerfile.
 func (p *project) render(plan plan) (Candidate, bool) {
 	w := &writer{eol: "\n"}
 	if bytes.Contains(p.file.Src, []byte("\r\n")) {
 		w.eol = "\r\n"
 	}
-	w.out.Write(p.named())
-	if w.out.Len() > 0 && !bytes.HasSuffix(w.out.Bytes(), []byte("\n")) {
-		w.out.WriteString(w.eol)
-	}
-	if len(plan.prepare) > 0 {
+	at, tail := p.ending()
+	if at > 0 && p.file.Src[at-1] != '\n' {
 		w.line("")
 	}
-	for _, line := range plan.prepare {
-		w.line(line)
+	if prepare := p.prepared(plan); len(prepare) > 0 {
+		w.block("", prepare...)
 	}
 	w.line("")
 	w.comment(plan.why)
@@ -40,7 +37,7 @@ func (p *project) render(plan plan) (Candidate, bool) {
 	}
 	w.line(from)
 
-	p.environment(w, plan)
+	p.environment(w, plan, tail)
 	if len(plan.packages) > 0 {
 		w.block("Packages that the program needs to run.", p.install(plan.packages))
 	}
@@ -73,9 +70,18 @@ func (p *project) render(plan plan) (Candidate, bool) {
 		}
 		w.line(line)
 	}
-	p.metadata(w, plan)
+	said := p.metadata(w, plan, tail)
+	if rest := p.file.Src[at:]; len(tail) > 0 && !bytes.HasPrefix(rest, []byte(w.eol)) && (!said || rest[0] == '#') {
+		w.line("")
+	}
 
-	out := Candidate{Name: plan.name, Dockerfile: w.out.Bytes(), Notes: slices.Clone(plan.notes)}
+	edits := append(p.named(), footprint.Edit{Start: at, End: at, Text: w.out.String()})
+	edits = append(edits, p.overridden(plan, tail)...)
+	text, err := dockerfile.Apply(p.file.Src, edits)
+	if err != nil {
+		return Candidate{}, false
+	}
+	out := Candidate{Name: plan.name, Dockerfile: text, Notes: slices.Clone(plan.notes), edits: edits}
 	read, err := dockerfile.Parse(p.file.Name, out.Dockerfile)
 	if err != nil || len(read.Stages) != len(p.file.Stages)+1 {
 		return Candidate{}, false
@@ -164,23 +170,86 @@ func (p *project) stageNames() string {
 	return ""
 }
 
-// named is the author's file with a name for the build stage.
-func (p *project) named() []byte {
+// named gives the build stage its name.
+func (p *project) named() []footprint.Edit {
 	if p.stage.Name == p.build {
-		return p.file.Src
+		return nil
 	}
 	start, end := p.file.FromBytes(p.stage)
 	text := strings.TrimRight(string(p.file.Src[start:end]), " \t")
+	at := start + len(text)
 	if p.stage.Name != "" {
 		// The name stands last.
-		text = strings.TrimRight(text[:len(text)-len(p.stage.Name)], " \t") + " "
-		text += p.build
-	} else {
-		text += " AS " + p.build
+		at -= len(p.stage.Name)
+		return []footprint.Edit{{Start: at, End: at + len(p.stage.Name), Text: p.build}}
 	}
-	out, err := dockerfile.Apply(p.file.Src, []footprint.Edit{{Start: start, End: end, Text: text}})
-	if err != nil {
-		return p.file.Src
+	return []footprint.Edit{{Start: at, End: at, Text: " AS " + p.build}}
+}
+
+// settles tells the instructions that say how an image is run, and make nothing
+// that lines after them could build on.
+func settles(keyword string) bool {
+	return slices.Contains([]string{"ARG", "CMD", "ENTRYPOINT", "ENV", "EXPOSE", "HEALTHCHECK", "LABEL", "MAINTAINER", "STOPSIGNAL", "USER", "VOLUME"}, keyword)
+}
+
+// ending is where the runtime stage starts: the lines after it only say how the
+// image is run, and become the end of the runtime stage.
+func (p *project) ending() (at int, tail []dockerfile.Step) {
+	n := len(p.steps)
+	for n > 0 && p.steps[n-1].Stage == p.stage.Index && settles(p.steps[n-1].Keyword) {
+		n--
+	}
+	if n == len(p.steps) {
+		return len(p.file.Src), nil
+	}
+	_, at = p.file.FromBytes(p.stage)
+	if n > 0 && p.steps[n-1].Stage == p.stage.Index {
+		_, at = p.steps[n-1].Bytes()
+	}
+	if i := bytes.IndexByte(p.file.Src[at:], '\n'); i >= 0 {
+		at += i + 1
+	}
+	return at, p.steps[n:]
+}
+
+// prepared are the lines that the build stage ends in, without a change of the
+// user where root runs them anyway.
+func (p *project) prepared(plan plan) []string {
+	if p.buildUser() != "" {
+		return plan.prepare
+	}
+	return slices.DeleteFunc(slices.Clone(plan.prepare), func(line string) bool { return line == "USER root" || line == "USER 0" })
+}
+
+// overridden writes what a plan says in place of the author's at the end of the
+// file. Of several, the last counts, and the others go.
+func (p *project) overridden(plan plan, tail []dockerfile.Step) []footprint.Edit {
+	instead := map[string]string{}
+	if plan.user != "" {
+		instead["USER"] = "USER " + plan.user
+	}
+	for keyword, argv := range map[string][]string{"ENTRYPOINT": plan.entrypoint, "CMD": plan.cmd} {
+		if argv != nil {
+			instead[keyword] = ""
+		}
+		if len(argv) > 0 {
+			instead[keyword] = keyword + " " + execForm(argv)
+		}
+	}
+	var out []footprint.Edit
+	for i, s := range tail {
+		text, ok := instead[s.Keyword]
+		if !ok {
+			continue
+		}
+		start, end := s.Bytes()
+		if text == "" || slices.ContainsFunc(tail[i+1:], func(o dockerfile.Step) bool { return o.Keyword == s.Keyword }) {
+			text = ""
+			if i := bytes.IndexByte(p.file.Src[end:], '\n'); i >= 0 {
+				end += i + 1
+			}
+		}
+		out = append(out, footprint.Edit{Start: start, End: end, Text: text})
 	}
 	return out
 }
@@ -198,9 +267,9 @@ var variable = regexp.MustCompile(`\$\{?([A-Za-z_][A-Za-z0-9_]*)`)
 var argName = regexp.MustCompile(`([A-Za-z_][A-Za-z0-9_]*)(?:=|\s|$)`)
 
 // environment writes ENV, and ARG where a line that is carried over needs it.
-func (p *project) environment(w *writer, plan plan) {
+func (p *project) environment(w *writer, plan plan, tail []dockerfile.Step) {
 	used := map[string]bool{}
-	for _, s := range append(p.carried(plan), plan.repeat...) {
+	for _, s := range slices.Concat(p.carried(plan, tail), plan.repeat, tail) {
 		for _, m := range variable.FindAllStringSubmatch(p.written(s), -1) {
 			used[m[1]] = true
 		}
@@ -220,7 +289,7 @@ func (p *project) environment(w *writer, plan plan) {
 	if !plan.inherits {
 		lines = p.baseEnvironment()
 	}
-	for _, s := range p.steps {
+	for _, s := range p.steps[:len(p.steps)-len(tail)] {
 		if s.Keyword == "ENV" || s.Keyword == "ARG" && p.declares(s, used) {
 			lines = append(lines, p.written(s))
 		}
@@ -304,13 +373,13 @@ func quoteEnv(value string) string {
 }
 
 // carried are the steps of metadata that the runtime stage repeats, in order.
-func (p *project) carried(plan plan) []dockerfile.Step {
+func (p *project) carried(plan plan, tail []dockerfile.Step) []dockerfile.Step {
 	last := map[string]int{}
 	for i, s := range p.steps {
 		last[s.Keyword] = i
 	}
 	var out []dockerfile.Step
-	for i, s := range p.steps {
+	for i, s := range p.steps[:len(p.steps)-len(tail)] {
 		switch s.Keyword {
 		case "LABEL", "EXPOSE", "VOLUME", "ONBUILD", "MAINTAINER", "SHELL", "ENV":
 		case "STOPSIGNAL", "HEALTHCHECK":
@@ -338,11 +407,15 @@ func (p *project) carried(plan plan) []dockerfile.Step {
 	return out
 }
 
-// metadata writes all the rest of what the image says of itself.
-func (p *project) metadata(w *writer, plan plan) {
+// metadata writes the rest of what the image says of itself, and tail does not.
+// It tells whether that is anything.
+func (p *project) metadata(w *writer, plan plan, tail []dockerfile.Step) bool {
 	var lines, ending []string
-	has := map[string]bool{}
-	for _, s := range p.carried(plan) {
+	has, follows := map[string]bool{}, map[string]bool{}
+	for _, s := range tail {
+		has[s.Keyword], follows[s.Keyword] = true, true
+	}
+	for _, s := range p.carried(plan, tail) {
 		has[s.Keyword] = true
 		switch s.Keyword {
 		case "ENV":
@@ -358,7 +431,7 @@ func (p *project) metadata(w *writer, plan plan) {
 			ending = append([]string{"USER " + p.Config.User}, ending...)
 		}
 	}
-	if plan.user != "" {
+	if plan.user != "" && !follows["USER"] {
 		ending = append([]string{"USER " + plan.user}, ending...)
 	}
 	entrypoint, cmd := plan.entrypoint, plan.cmd
@@ -371,10 +444,10 @@ func (p *project) metadata(w *writer, plan plan) {
 			cmd = p.Config.Cmd
 		}
 	}
-	if len(entrypoint) > 0 {
+	if len(entrypoint) > 0 && !follows["ENTRYPOINT"] {
 		ending = append(ending, "ENTRYPOINT "+execForm(entrypoint))
 	}
-	if len(cmd) > 0 {
+	if len(cmd) > 0 && !follows["CMD"] {
 		ending = append(ending, "CMD "+execForm(cmd))
 	}
 	if len(lines)+len(ending) > 0 {
@@ -383,6 +456,7 @@ func (p *project) metadata(w *writer, plan plan) {
 	for _, l := range append(lines, ending...) {
 		w.line(l)
 	}
+	return len(lines)+len(ending) > 0
 }
 
 // baseMetadata writes out what the author's base says of the image and no line

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -462,18 +461,8 @@ func (p *project) metadata(w *writer, plan plan, tail []dockerfile.Step) bool {
 // baseMetadata writes out what the author's base says of the image and no line
 // of the file.
 func (p *project) baseMetadata(has map[string]bool) []string {
+	// Its labels describe the base itself, and would be wrong of another one.
 	var out []string
-	var text strings.Builder
-	for _, s := range p.steps {
-		if s.Keyword == "LABEL" {
-			text.WriteString(s.Text)
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(p.Config.Labels)) {
-		if value := p.Config.Labels[name]; !strings.Contains(text.String(), name) && plainPath.MatchString(name) && !strings.ContainsAny(value, "\r\n") {
-			out = append(out, "LABEL "+name+"="+quoteEnv(value))
-		}
-	}
 	if !has["EXPOSE"] {
 		for _, port := range p.Config.Ports {
 			out = append(out, "EXPOSE "+port)

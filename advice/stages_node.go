@@ -33,6 +33,16 @@ func planNode(ctx context.Context, p *project) (*proposal, error) {
 	in.built = p.builtHereBy(in.roots)
 	in.drop = p.nodeDrop(in.built)
 	for _, root := range in.roots {
+		shared, err := p.workspaces(ctx, root)
+		if err != nil {
+			return nil, err
+		}
+		if shared {
+			// Links in node_modules lead to directories of any name.
+			in.drop = func(e footprint.File) bool { return strings.HasPrefix(path.Base(e.Path), ".") && p.nodeDrop(false)(e) }
+		}
+	}
+	for _, root := range in.roots {
 		if cache := path.Join(root, ".next/cache"); p.weight(footprint.File{Path: cache, Kind: footprint.Directory}) >= Floor {
 			in.prepare = append(in.prepare, "RUN rm -rf "+quote(cache))
 			dropped := in.pruned
@@ -42,6 +52,15 @@ func planNode(ctx context.Context, p *project) (*proposal, error) {
 	in.skip = p.nodeTool
 	in.buildOnly = []string{"python3", "python", "python3-minimal", "py3-setuptools"}
 	return in.proposal(ctx)
+}
+
+// workspaces tells whether a directory holds several packages that share theirs.
+func (p *project) workspaces(ctx context.Context, dir string) (bool, error) {
+	if _, ok := p.tree.get(path.Join(dir, "pnpm-workspace.yaml")); ok {
+		return true, nil
+	}
+	m, err := p.manifest(ctx, dir)
+	return m != nil && len(m.Workspaces) > 0, err
 }
 
 // nodePrune are lines that remove the development dependencies in the build
@@ -140,6 +159,8 @@ func (p *project) pruneCommand(ctx context.Context, dir string) (string, error) 
 	}
 	has := func(name string) bool { _, ok := p.tree.get(path.Join(dir, name)); return ok }
 	switch {
+	case has("pnpm-workspace.yaml"):
+		return "", nil // it would remove what the other packages need
 	case has("pnpm-lock.yaml"):
 		return "CI=true pnpm prune --prod --ignore-scripts", nil
 	case has("yarn.lock"):

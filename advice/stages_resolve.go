@@ -420,6 +420,7 @@ func (r *resolver) entryOf(args []string, valued ...string) {
 
 // manifest is what is read of a package.json.
 type manifest struct {
+	Name            string            `json:"name"`
 	Main            string            `json:"main"`
 	Scripts         map[string]string `json:"scripts"`
 	Bin             json.RawMessage   `json:"bin"`
@@ -442,11 +443,49 @@ func (p *project) manifest(ctx context.Context, dir string) (*manifest, error) {
 	return &out, nil
 }
 
+// nameTheFile is what helps where a command cannot be followed.
+const nameTheFile = `Name the file that starts, as CMD ["node", "packages/api/server.js"], to get a rewrite.`
+
+// maxWorkspaces bounds the packages whose names are read.
+const maxWorkspaces = 200
+
+// workspace finds the directory of a workspace by its path or by the name in its
+// package.json, "" where there is none, or several.
+func (r *resolver) workspace(ctx context.Context, root, name string) (string, error) {
+	if dir := path.Join(root, name); under(dir, root) {
+		if f, ok := r.tree.get(path.Join(dir, "package.json")); ok && f.Kind == footprint.Regular {
+			return dir, nil
+		}
+	}
+	found, read := "", 0
+	for _, f := range r.tree.below(root) {
+		if path.Base(f.Path) != "package.json" || strings.Contains(f.Path, "/node_modules/") {
+			continue
+		}
+		if read++; read > maxWorkspaces {
+			return "", nil
+		}
+		dir := path.Dir(f.Path)
+		m, err := r.manifest(ctx, dir)
+		if err != nil {
+			return "", err
+		}
+		if m == nil || m.Name != name {
+			continue
+		}
+		if found != "" {
+			return "", nil
+		}
+		found = dir
+	}
+	return found, nil
+}
+
 // npmCommand follows npm start and its kin.
 func (r *resolver) npmCommand(ctx context.Context, manager string, args []string) ([]string, error) {
 	r.npm = true
 	r.call("node")
-	dir := r.dir
+	dir, workspace := r.dir, ""
 	var words []string
 	for i := 0; i < len(args); i++ {
 		switch a := args[i]; {
@@ -455,8 +494,13 @@ func (r *resolver) npmCommand(ctx context.Context, manager string, args []string
 			dir = r.abs(args[i])
 		case strings.HasPrefix(a, "--prefix="):
 			dir = r.abs(strings.TrimPrefix(a, "--prefix="))
-		case a == "-w" || a == "--workspace" || a == "-F" || a == "--filter" || a == "workspace":
-			r.lost("The command runs in a workspace, which is not followed.")
+		case (a == "-w" && manager == "npm" || a == "--workspace" || a == "-F" || a == "--filter" || a == "workspace" && len(words) == 0) && i+1 < len(args):
+			i++
+			workspace = args[i]
+		case strings.HasPrefix(a, "--workspace=") || strings.HasPrefix(a, "--filter=") || strings.HasPrefix(a, "-w="):
+			_, workspace, _ = strings.Cut(a, "=")
+		case a == "--workspaces" || a == "-ws" || a == "workspaces" && len(words) == 0 || a == "-r" && manager == "pnpm" || a == "--recursive":
+			r.lost("The command runs in several workspaces. " + nameTheFile)
 			return nil, nil
 		case a == "--":
 		case strings.HasPrefix(a, "-") && len(words) < 2:
@@ -472,6 +516,18 @@ func (r *resolver) npmCommand(ctx context.Context, manager string, args []string
 		return nil, nil
 	}
 	r.bins = append([]string{path.Join(dir, "node_modules/.bin")}, r.bins...)
+	if workspace != "" {
+		found, err := r.workspace(ctx, dir, workspace)
+		if err != nil {
+			return nil, err
+		}
+		if found == "" {
+			r.lost(fmt.Sprintf("The workspace %q, which the command runs in, was not found in %s. %s", workspace, dir, nameTheFile))
+			return nil, nil
+		}
+		dir = found
+		r.bins = append([]string{path.Join(dir, "node_modules/.bin")}, r.bins...)
+	}
 	name, rest := words[0], words[1:]
 	switch name {
 	case "exec", "x", "dlx":

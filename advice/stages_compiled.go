@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -147,30 +148,62 @@ func (p *project) interpreted(ctx context.Context) (*compiled, *proposal, error)
 }
 
 // ask finds the packages that somebody asked for and that are not for building.
-// What fetches and unpacks is left behind, and a note says so. The sentence says
-// what could not be read, "" for nothing.
+// What is left behind is in a note. The sentence says what could not be read, ""
+// for nothing.
 func (c *compiled) ask() string {
 	requests, sentence := c.requests()
 	var left []string
 	for _, r := range requests {
+		called := slices.ContainsFunc(c.tools, func(f footprint.File) bool { return c.packageOf(f.Owner) == r.name })
+		// Nothing tells whether a program starts others. What no line of the
+		// build calls is there for the program, then.
+		callers, twofold := twofoldTools()[r.name]
 		switch {
-		case slices.Contains([]string{"git", "mercurial", "curl", "wget", "unzip", "zip", "tar", "gzip", "xz", "xz-utils", "bzip2", "bash", "rsync", "openssh", "openssh-client", "jq"}, r.name):
-			if !slices.ContainsFunc(c.tools, func(f footprint.File) bool { return c.packageOf(f.Owner) == r.name }) {
+		case called: // and installed for that
+		case twofold && c.buildCalls(callers), !twofold && buildTool(r.name):
+			if !headers.MatchString(r.name) {
 				left = append(left, r.name)
 			}
-		case buildTool(r.name), strings.HasPrefix(r.name, "lib"), // what is loaded of these is found in another way
+		case !twofold && (strings.HasPrefix(r.name, "lib") || // what is loaded of these is found in another way
 			slices.Contains([]string{"ca-certificates", "tzdata", "apt-transport-https", "software-properties-common", "apt-utils", "lsb-release", "gnupg", "gnupg2", "dirmngr",
-				"protobuf-compiler", "protoc", "protobuf", "musl-dev", "gcompat", "maven", "gradle", "composer"}, r.name),
-			strings.Contains(r.name, "-jdk"), strings.Contains(r.name, "-jre"), strings.HasPrefix(r.name, "openjdk"):
+				"protobuf-compiler", "protoc", "protobuf", "musl-dev", "gcompat", "maven", "gradle", "composer"}, r.name) ||
+			strings.Contains(r.name, "-jdk") || strings.Contains(r.name, "-jre") || strings.HasPrefix(r.name, "openjdk")):
 		default:
 			c.asked = append(c.asked, r.name)
 			c.recommends = c.recommends || r.recommends
 		}
 	}
 	if len(left) > 0 {
-		c.notes = append(c.notes, "Only the build stage has "+strings.Join(left, ", ")+". If the program itself calls that, add it to the runtime stage.")
+		c.notes = append(c.notes, "The runtime stage does not install "+sentenceList(left)+", which the build needs. If the program itself starts one of them, add it there.")
 	}
 	return sentence
+}
+
+// headers are packages without commands.
+var headers = regexp.MustCompile(`-(dev|devel|headers|doc)$`)
+
+// twofoldTools are packages of commands that builds call, and programs too, with
+// the commands that show that a build does.
+func twofoldTools() map[string][]string {
+	unpack := []string{"tar", "unxz", "xz", "gunzip", "gzip", "bunzip2", "bzip2"}
+	return map[string][]string{
+		"git": {"git", "composer", "bundle"}, "git-lfs": {"git"}, "mercurial": {"hg"}, "subversion": {"svn"},
+		"curl": {"curl"}, "wget": {"wget"}, "rsync": {"rsync"}, "jq": {"jq"}, "bash": {"bash"}, "file": {"file"}, "patch": {"patch", "git"},
+		"zip": {"zip"}, "unzip": {"unzip", "composer"}, "tar": unpack, "gzip": unpack, "xz": unpack, "xz-utils": unpack, "bzip2": unpack,
+		"openssh": {"ssh", "scp", "sftp", "ssh-keyscan", "git"}, "openssh-client": {"ssh", "scp", "sftp", "ssh-keyscan", "git"},
+		"gettext": {"msgfmt", "envsubst", "xgettext"}, "gettext-base": {"envsubst"},
+	}
+}
+
+// buildCalls tells whether a RUN calls one of these commands, git by itself where
+// a manager of packages is told to fetch from repositories that are not public.
+func (c *compiled) buildCalls(names []string) bool {
+	if c.runs(names...) {
+		return true
+	}
+	return slices.Contains(names, "git") && slices.ContainsFunc(c.steps, func(s dockerfile.Step) bool {
+		return s.Keyword != "COPY" && slices.ContainsFunc([]string{"GOPRIVATE", "GONOPROXY", "GOPROXY=direct", "CARGO_NET_GIT_FETCH_WITH_CLI", "type=ssh"}, func(w string) bool { return strings.Contains(s.Text, w) })
+	})
 }
 
 // compile gathers what the runtime stage of a program has to hold that loads
@@ -381,6 +414,9 @@ func (c *compiled) collect() {
 		holds := slices.ContainsFunc(below, func(f footprint.File) bool { return keep[f.Path] || own[f.Path] })
 		volume := slices.Contains(c.Config.Volumes, f.Path)
 		special := f.UID != 0 || f.GID != 0 || f.Mode != 0o755
+		if f.Path == c.dir && !special && !volume {
+			continue // WORKDIR makes it
+		}
 		if volume || f.Path == c.dir && special || special && holds && !shared(f.Path) || empty && (inPlace(f.Path) || f.UID != 0) {
 			c.dirs = append(c.dirs, f)
 		}
@@ -706,16 +742,50 @@ func (c *compiled) onScratch(trust, zones []copied) *plan {
 	dirs := append([]footprint.File{{Path: "/tmp", Mode: 0o1777}}, c.dirs...)
 	out.prepare = append(out.prepare, "RUN "+strings.Join(c.make(root, dirs), " && "))
 	out.copies = append(out.copies, copied{from: []string{root}, to: "/", why: "Directories that have to be there."})
-	out.copies = append(out.copies, c.users()...)
+	if c.named() || len(c.userSteps()) > 0 {
+		out.copies = append(out.copies, c.users()...)
+	}
 	out.copies = slices.Concat(out.copies, trust, zones, c.assets, c.own())
 	out.entrypoint, out.cmd = c.command()
+	out.run = append(out.run, c.searchPath()...)
 	return out
+}
+
+// searchPath sets PATH where commands that are copied stand in folders of the
+// author's base for compilers, as /go/bin, which another base does not search.
+func (c *compiled) searchPath() []string {
+	value := ""
+	for _, e := range c.Config.Env {
+		if rest, ok := strings.CutPrefix(e, "PATH="); ok {
+			value = rest
+		}
+	}
+	var dirs []string
+	for dir := range strings.SplitSeq(value, ":") {
+		holds := func(f footprint.File) bool { return path.Dir(f.Path) == dir }
+		said := slices.ContainsFunc(c.steps, func(s dockerfile.Step) bool { return s.Keyword == "ENV" && strings.Contains(s.Text, dir) })
+		if path.IsAbs(dir) && plainPath.MatchString(dir) && !said && (toolchain(dir) || within(dir, "/go")) && !slices.Contains(dirs, dir) &&
+			(slices.ContainsFunc(c.programs, holds) || slices.ContainsFunc(c.links, holds)) {
+			dirs = append(dirs, dir)
+		}
+	}
+	if len(dirs) == 0 {
+		return nil
+	}
+	return []string{"ENV PATH=" + strings.Join(dirs, ":") + ":$PATH"}
 }
 
 // rootless tells whether the container is not run by root.
 func (c *compiled) rootless() bool {
 	user, _, _ := strings.Cut(c.Config.User, ":")
 	return user != "" && user != "0" && user != "root"
+}
+
+// named tells whether the container is run by a user or a group that only its
+// name tells.
+func (c *compiled) named() bool {
+	user, group, _ := strings.Cut(c.Config.User, ":")
+	return c.rootless() && strings.Trim(user+group, "0123456789") != ""
 }
 
 // users copies the names of users and groups.
@@ -791,10 +861,8 @@ func (c *compiled) onRuntime(r runtimeBase, copyLibs bool, trust []copied) *plan
 	if len(c.dirs)+len(c.links) > 0 {
 		out.run = append(out.run, "RUN "+strings.Join(c.make("", c.dirs), " && "))
 	}
-	if c.rootless() {
-		if user, _, _ := strings.Cut(c.Config.User, ":"); strings.Trim(user, "0123456789") != "" {
-			out.copies = append(out.copies, c.users()...)
-		}
+	if c.named() {
+		out.copies = append(out.copies, c.users()...)
 	}
 	for _, t := range trust {
 		if f, _, ok := c.tree.follow(t.from[0]); !r.same || ok && c.isOwn(f) {
@@ -823,6 +891,9 @@ func (c *compiled) onRuntime(r runtimeBase, copyLibs bool, trust []copied) *plan
 	}
 	out.copies = slices.Concat(out.copies, c.assets, c.own())
 	out.entrypoint, out.cmd = c.command()
+	if !r.same {
+		out.run = append(out.run, c.searchPath()...)
+	}
 	out.brought = func(f footprint.File) bool {
 		name := c.packageOf(f.Owner)
 		return name != "" && (slices.Contains(out.packages, name) || !r.same && c.distro.inSlim(name))

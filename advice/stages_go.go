@@ -13,6 +13,7 @@ import (
 const (
 	certificates = "/etc/ssl/certs/ca-certificates.crt"
 	zoneinfo     = "/usr/share/zoneinfo"
+	forTLS       = "CA certificates, for TLS."
 )
 
 // planGo plans the runtime of a Go program.
@@ -24,10 +25,7 @@ func planGo(ctx context.Context, p *project) (*proposal, error) {
 	if c == nil {
 		return refusal, err
 	}
-	trust, err := c.trust(ctx)
-	if err != nil {
-		return nil, err
-	}
+	trust := c.bundle()
 	mime := c.present("Types of files by their names.", "/etc/mime.types", "/usr/share/mime/globs2")
 	zones := c.goZones()
 	if !c.static && !c.shell {
@@ -36,11 +34,23 @@ func planGo(ctx context.Context, p *project) (*proposal, error) {
 	return c.proposal(ctx, trust, slices.Concat(mime, zones), "gcr.io/distroless/static-debian12"), nil
 }
 
+// bundle copies the one file of all certificates.
+func (c *compiled) bundle() []copied {
+	out := c.present(forTLS, certificates)
+	for i := range out {
+		out[i].to = path.Dir(certificates) + "/"
+	}
+	return out
+}
+
 // trust copies the certificates of those who sign others. One file has all of
-// them; where the directory that it was made of has more or fewer, programs that
-// read both find those too, so that comes along.
+// them. OpenSSL looks in the directory that it was made of as well: for programs
+// that load it, or may hold it, that comes along where it has more or fewer.
 func (c *compiled) trust(ctx context.Context) ([]copied, error) {
-	const why = "Certificates of those who sign others, for TLS."
+	one := c.bundle()
+	if !c.static && !slices.ContainsFunc(c.libs.Libraries, func(l library) bool { return strings.HasPrefix(l.Name, "libssl.") }) {
+		return one, nil
+	}
 	text, err := c.contents(ctx, c.tree, certificates)
 	if err != nil {
 		return nil, err
@@ -52,9 +62,9 @@ func (c *compiled) trust(ctx context.Context) ([]copied, error) {
 		}
 	}
 	if text == nil || single == 0 || bytes.Count(text, []byte("BEGIN CERTIFICATE")) == single {
-		return c.present(why, certificates), nil
+		return one, nil
 	}
-	return c.present(why, path.Dir(certificates), "/usr/share/ca-certificates", "/usr/local/share/ca-certificates"), nil
+	return c.present(forTLS, path.Dir(certificates), "/usr/share/ca-certificates", "/usr/local/share/ca-certificates"), nil
 }
 
 // goZones are the time zones where a Go program looks for them: in the system,

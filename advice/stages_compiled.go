@@ -40,6 +40,9 @@ type compiled struct {
 	// asked are packages of the system that the author's lines ask for and that
 	// the program may call or read.
 	asked []string
+	// names has the files outside of sources by their last name, nil until twin
+	// asks.
+	names map[string][]footprint.File
 	// drop tells of more that is not read; nil is nothing. keepSources keeps what
 	// looks like the source of a compiler.
 	drop        func(name string) bool
@@ -174,7 +177,11 @@ func (c *compiled) ask() string {
 		}
 	}
 	if len(left) > 0 {
-		c.notes = append(c.notes, "The runtime stage does not install "+sentenceList(left)+", which the build needs. If the program itself starts one of them, add it there.")
+		it := "it"
+		if len(left) > 1 {
+			it = "one of them"
+		}
+		c.notes = append(c.notes, "The runtime stage does not install "+sentenceList(left)+", which the build needs. If the program itself starts "+it+", add it there.")
 	}
 	return sentence
 }
@@ -191,6 +198,7 @@ func twofoldTools() map[string][]string {
 		"curl": {"curl"}, "wget": {"wget"}, "rsync": {"rsync"}, "jq": {"jq"}, "bash": {"bash"}, "file": {"file"}, "patch": {"patch", "git"},
 		"zip": {"zip"}, "unzip": {"unzip", "composer"}, "tar": unpack, "gzip": unpack, "xz": unpack, "xz-utils": unpack, "bzip2": unpack,
 		"openssh": {"ssh", "scp", "sftp", "ssh-keyscan", "git"}, "openssh-client": {"ssh", "scp", "sftp", "ssh-keyscan", "git"},
+		"locales": {"locale-gen", "localedef"}, // what they made is copied
 		"gettext": {"msgfmt", "envsubst", "xgettext"}, "gettext-base": {"envsubst"},
 	}
 }
@@ -288,10 +296,13 @@ func (c *compiled) opens() (string, []footprint.File) {
 		return "", nil
 	}
 	var plugins []footprint.File
+	sources := c.sources()
 	for _, f := range c.tree.files {
 		if f.Kind == footprint.Regular && c.isOwn(f) && f.Program != nil && f.Program.Library && c.ecosystemOf(f.Owner) == "" &&
 			!toolchain(f.Path) && !slices.ContainsFunc(c.libs.Libraries, func(l library) bool { return l.Real == f.Path }) {
-			plugins = append(plugins, f)
+			if _, installed := c.twin(f, sources); !installed {
+				plugins = append(plugins, f)
+			}
 		}
 	}
 	return opens, plugins
@@ -391,6 +402,7 @@ func (c *compiled) collect() {
 			keep[f.Path] = f.Owner == footprint.OfApplication || f.Program == nil || !f.Program.ELF
 		}
 	}
+	c.dropTwins(keep)
 	holding := map[string]bool{} // directories
 	for name, kept := range keep {
 		for dir := path.Dir(name); kept && !holding[dir]; dir = path.Dir(dir) {
@@ -423,6 +435,60 @@ func (c *compiled) collect() {
 	}
 }
 
+// sources are the directories that COPY brought sources to.
+func (c *compiled) sources() []string {
+	var out []string
+	for i := range c.steps {
+		files, ok := c.steps[i].Files()
+		if !ok || files.To == "" || shared(files.To) {
+			continue
+		}
+		if slices.ContainsFunc(c.tree.below(files.To), func(f footprint.File) bool { return f.Owner == footprint.OfApplication && buildInput(f.Path) }) {
+			out = append(out, files.To)
+		}
+	}
+	return out
+}
+
+// twin is the file that lines put elsewhere of one that lies between sources: of
+// the same name and content.
+func (c *compiled) twin(f footprint.File, sources []string) (footprint.File, bool) {
+	among := func(name string) bool {
+		return slices.ContainsFunc(sources, func(dir string) bool { return within(name, dir) })
+	}
+	if f.Size == 0 || f.Hash == 0 || !among(f.Path) {
+		return footprint.File{}, false
+	}
+	if c.names == nil {
+		c.names = map[string][]footprint.File{}
+		for _, o := range c.tree.files {
+			if o.Kind == footprint.Regular && o.Size > 0 && c.isOwn(o) && !c.ofSystem(o.Owner) && !toolchain(o.Path) && !among(o.Path) {
+				c.names[path.Base(o.Path)] = append(c.names[path.Base(o.Path)], o)
+			}
+		}
+	}
+	for _, o := range c.names[path.Base(f.Path)] {
+		if o.Hash == f.Hash && o.Size == f.Size {
+			return o, true
+		}
+	}
+	return footprint.File{}, false
+}
+
+// dropTwins leaves files between sources behind that a line put where they are
+// read. In the directory that the program is started in, that has to be a COPY:
+// a program may read them there as well.
+func (c *compiled) dropTwins(keep map[string]bool) {
+	sources := c.sources()
+	for name, kept := range keep {
+		f, _ := c.tree.get(name)
+		if twin, ok := c.twin(f, sources); kept && ok && (!within(name, c.dir) || c.dir == "/" || twin.Owner == footprint.OfApplication) &&
+			(keep[twin.Path] || slices.ContainsFunc(c.programs, func(p footprint.File) bool { return p.Path == twin.Path })) {
+			keep[name] = false
+		}
+	}
+}
+
 // installPlace tells the places where commands put what programs read, and not what
 // systems keep for themselves there.
 func installPlace(name string) bool {
@@ -434,7 +500,7 @@ func installPlace(name string) bool {
 	if rest, ok := strings.CutPrefix(name, "/etc/"); ok {
 		first, _, _ := strings.Cut(rest, "/")
 		for _, of := range []string{"passwd", "group", "shadow", "gshadow", "subuid", "subgid", "ld.so.", "alternatives", "ssl", "ca-certificates", "rc", "init.d", "apt", "apk", "dpkg",
-			"resolv.conf", "hosts", "hostname", "localtime", "timezone", "mtab", "mailcap", "profile", "skel", "pam.d", "python", "perl", "java-", "xml", "sgml", "fonts", "emacs", ".pwd.lock", "machine-id", "systemd", "cron", "opt", "environment", "debconf", "ldap", "gss", "logrotate", "terminfo", "update-motd"} {
+			"resolv.conf", "hosts", "hostname", "localtime", "timezone", "mtab", "mailcap", "profile", "skel", "locale.gen", "pam.d", "python", "perl", "java-", "xml", "sgml", "fonts", "emacs", ".pwd.lock", "machine-id", "systemd", "cron", "opt", "environment", "debconf", "ldap", "gss", "logrotate", "terminfo", "update-motd"} {
 			if strings.HasPrefix(first, of) {
 				return false
 			}

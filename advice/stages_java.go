@@ -109,7 +109,7 @@ func jarOf(argv []string) (string, bool) {
 // javaLeftover tells what Maven and Gradle leave beside a jar, and the sources
 // that are in it.
 func javaLeftover(name, jars string) bool {
-	if strings.HasSuffix(name, ".class") || strings.HasSuffix(name, ".jar.original") {
+	if strings.HasSuffix(name, ".class") || strings.HasSuffix(name, ".jar.original") || slices.Contains([]string{"manifest.txt", "manifest.mf"}, strings.ToLower(path.Base(name))) {
 		return true
 	}
 	base := path.Base(jars)

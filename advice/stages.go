@@ -81,6 +81,9 @@ type plan struct {
 	// author's base brings: it is the same image, or a sibling by the same
 	// maker. Where it is false, they are written out from the image's config.
 	inherits bool
+	// rebased tells that base is another image all the same, so that what the
+	// author's base brings counts as left, but for what brought tells.
+	rebased bool
 	// why is the comment above FROM, a sentence or two.
 	why string
 	// prepare are lines that the build stage ends in, comments included:

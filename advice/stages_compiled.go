@@ -791,6 +791,16 @@ func (r runtimeBase) has(c *compiled, f footprint.File) bool {
 	return !r.same && c.distro.inSlim(c.packageOf(f.Owner))
 }
 
+// rebase counts the files of the author's base as left, but for those that the
+// new base surely has as well: those of slim images, and what has tells.
+func (c *compiled) rebase(out *plan, has func(footprint.File) bool) {
+	brought := out.brought
+	out.rebased = true
+	out.brought = func(f footprint.File) bool {
+		return brought != nil && brought(f) || !c.isOwn(f) && (c.distro.inSlim(c.packageOf(f.Owner)) || !c.ofSystem(f.Owner) && has(f))
+	}
+}
+
 // onScratch is the plan of a static program without anything else, nil where it
 // needs more.
 func (c *compiled) onScratch(trust, zones []copied) *plan {

@@ -54,6 +54,9 @@ func planDotnet(ctx context.Context, p *project) (*proposal, error) {
 		if on := c.onRuntime(runtimeBase{ref: ref, same: true}, false, nil); on != nil {
 			// The SDK takes settings of the runtime back, so they are written out.
 			on.inherits = false
+			c.rebase(on, func(f footprint.File) bool {
+				return within(f.Path, "/usr/share/dotnet/shared") || within(f.Path, "/usr/share/dotnet/host") || f.Path == "/usr/share/dotnet/dotnet"
+			})
 			on.name, on.why = "on "+strings.TrimPrefix(ref, "mcr.microsoft.com/"), "The application is published above. To run, it needs .NET without the SDK."
 			out.plans = append(out.plans, *on)
 		}

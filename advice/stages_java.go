@@ -74,6 +74,9 @@ func planJava(ctx context.Context, p *project) (*proposal, error) {
 	} else {
 		if ref := jreOf(p.baseName()); ref != "" && !path.IsAbs(p.program.argv[0]) && p.exists(ctx, ref) {
 			if on := c.onRuntime(runtimeBase{ref: ref, same: true}, false, nil); on != nil {
+				c.rebase(on, func(f footprint.File) bool {
+					return strings.Contains(f.Path, "/lib/") && strings.HasSuffix(f.Path, ".so")
+				})
 				on.name, on.why = "on a Java runtime", "The jar is built above. To run, it needs Java without the compiler."
 				out.plans = append(out.plans, *on)
 			}

@@ -98,6 +98,7 @@ func (p *project) scripted(ctx context.Context, installed, settings string, drop
 		}
 		if !r.same {
 			on.inherits = true
+			c.rebase(on, func(f footprint.File) bool { return r.has(c, f) })
 		}
 		on.why = "Compilers and headers stay above. What the application needs to run is here."
 		if prepare != "" {

@@ -534,8 +534,9 @@ func (p *project) leaves(plan plan) ([]footprint.WeighedPath, footprint.Bytes) {
 	}
 	weighed := map[string]footprint.WeighedPath{}
 	var sum footprint.Bytes
+	stays := plan.inherits && !plan.rebased // the base
 	for _, f := range p.tree.files {
-		if f.Size == 0 || plan.inherits && f.Layer < p.base {
+		if f.Size == 0 || stays && f.Layer < p.base {
 			continue
 		}
 		if ships(f.Path) && (plan.pruned == nil || !plan.pruned(f)) || plan.brought != nil && plan.brought(f) {
@@ -550,7 +551,7 @@ func (p *project) leaves(plan plan) ([]footprint.WeighedPath, footprint.Bytes) {
 	}
 	// What layers hide from each other is not shipped either.
 	for _, d := range p.Image.Dead {
-		if d.In >= p.base {
+		if d.In >= p.base || !stays {
 			sum += d.Bytes
 			one := weighed[d.Under]
 			one.Path, one.Layer = d.Under, d.In

@@ -801,9 +801,9 @@ func (c *compiled) rebase(out *plan, has func(footprint.File) bool) {
 	}
 }
 
-// onScratch is the plan of a static program without anything else, nil where it
-// needs more.
-func (c *compiled) onScratch(trust, zones []copied) *plan {
+// onEmpty is the plan of a static program without anything else on scratch, or on
+// an image with /tmp and no shell; nil where it needs more.
+func (c *compiled) onEmpty(base string, brings []copied) *plan {
 	if !c.static || c.shell || len(c.tools)+len(c.asked) > 0 {
 		return nil
 	}
@@ -811,17 +811,22 @@ func (c *compiled) onScratch(trust, zones []copied) *plan {
 	for _, ok := c.tree.get(root); ok; _, ok = c.tree.get(root) {
 		root += "-root"
 	}
-	out := &plan{name: "on scratch", base: "scratch", why: "The program needs nothing of a distribution: it runs on an empty image."}
-	if c.rootless() {
-		out.prepare = append(out.prepare, "USER 0")
+	out := &plan{name: "on " + base, base: base, why: "The program needs nothing of a distribution: it runs on an empty image."}
+	dirs := slices.Clone(c.dirs)
+	if base == "scratch" {
+		dirs = append([]footprint.File{{Path: "/tmp", Mode: 0o1777}}, dirs...)
 	}
-	dirs := append([]footprint.File{{Path: "/tmp", Mode: 0o1777}}, c.dirs...)
-	out.prepare = append(out.prepare, "RUN "+strings.Join(c.make(root, dirs), " && "))
-	out.copies = append(out.copies, copied{from: []string{root}, to: "/", why: "Directories that have to be there."})
+	if made := c.make(root, dirs); len(made) > 0 {
+		if c.rootless() {
+			out.prepare = append(out.prepare, "USER 0")
+		}
+		out.prepare = append(out.prepare, "RUN "+strings.Join(made, " && "))
+		out.copies = append(out.copies, copied{from: []string{root}, to: "/", why: "Directories that have to be there."})
+	}
 	if c.named() || len(c.userSteps()) > 0 {
 		out.copies = append(out.copies, c.users()...)
 	}
-	out.copies = slices.Concat(out.copies, trust, zones, c.assets, c.own())
+	out.copies = slices.Concat(out.copies, brings, c.assets, c.own())
 	out.entrypoint, out.cmd = c.command()
 	out.run = append(out.run, c.searchPath()...)
 	return out

@@ -82,10 +82,13 @@ func (c *compiled) goZones() []copied {
 			return c.present(why, name)
 		}
 	}
-	if zip := c.present(why, "/usr/local/go/lib/time/zoneinfo.zip"); len(zip) > 0 && !forgets {
-		return append(zip, c.localTime()...)
+	zones, zip := c.present(why, zoneinfo), c.present(why, "/usr/local/go/lib/time/zoneinfo.zip")
+	// A script or a Makefile may say -trimpath too: what it builds looks in the
+	// system first.
+	if len(zip) > 0 && !forgets && (c.runs("go") || len(zones) == 0) {
+		zones = zip
 	}
-	return append(c.present(why, zoneinfo), c.localTime()...)
+	return append(zones, c.localTime()...)
 }
 
 // localTime is the zone of the container, if somebody chose another than UTC.
@@ -107,15 +110,14 @@ func (c *compiled) proposal(ctx context.Context, trust, zones []copied, static s
 			out.plans = append(out.plans, *p)
 		}
 	}
-	scratch := c.onScratch(trust, zones)
+	scratch := c.onEmpty("scratch", slices.Concat(trust, zones))
 	add(scratch)
 	if scratch != nil && static != "" && c.exists(ctx, static) {
-		on := *scratch
-		on.name, on.base, on.why = "on distroless", static, "The program needs certificates and time zones, and nothing else of a distribution."
-		on.copies = slices.DeleteFunc(slices.Clone(scratch.copies), func(o copied) bool {
-			return within(o.from[0], zoneinfo) || slices.ContainsFunc(trust, func(t copied) bool { return t.from[0] == o.from[0] })
-		})
-		add(&on)
+		// It has certificates and the time zones of a system.
+		others := slices.DeleteFunc(slices.Clone(zones), func(z copied) bool { return within(z.from[0], zoneinfo) })
+		on := c.onEmpty(static, others)
+		on.name, on.why = "on distroless", "The program needs certificates and time zones, and nothing else of a distribution."
+		add(on)
 	}
 	r := c.runtimeBase()
 	brought := slices.Clone(trust)

@@ -133,5 +133,6 @@ func Suggest(ctx context.Context, from *Subject) ([]footprint.Suggestion, error)
 		}
 		return cmp.Or(cmp.Compare(first(a), first(b)), cmp.Compare(b.Bytes, a.Bytes))
 	})
+	s.within(out)
 	return out, nil
 }

@@ -101,6 +101,10 @@ func checkBuildTools(_ context.Context, s *subject) ([]footprint.Suggestion, err
 	if p.bytes < Floor {
 		return nil, nil
 	}
+	s.tools = map[string]bool{}
+	for _, w := range p.paths {
+		s.tools[w.Path] = true
+	}
 	step := heaviestStep(steps)
 	sg := s.suggest(step, p)
 	byBytes := make([]string, 0, 3)

@@ -9,11 +9,13 @@ import (
 	"github.com/org/image-budget/footprint"
 )
 
+const singleStageID = "single-stage-build"
+
 // singleStageBuild finds images that ship what only their build needs, where the
 // Dockerfile can be written in two stages.
 func singleStageBuild() Rule {
 	return Rule{
-		ID:     "single-stage-build",
+		ID:     singleStageID,
 		Title:  "The image ships what only its build needs",
 		Safety: footprint.NeedsTests,
 		check:  checkSingleStage,
@@ -29,6 +31,7 @@ func checkSingleStage(ctx context.Context, s *subject) ([]footprint.Suggestion, 
 		return nil, err
 	}
 	c := rewrite.Candidates[len(rewrite.Candidates)-1]
+	s.left = c.left
 	p := pile{bytes: c.Bytes}
 	for _, l := range c.Leaves {
 		p.paths = append(p.paths, l)

@@ -39,6 +39,8 @@ type Candidate struct {
 
 	// edits turn the author's file into it.
 	edits []footprint.Edit
+	// left is all that it does not ship.
+	left *leftOut
 }
 
 // stack recognises what an image runs and plans its runtime stage.

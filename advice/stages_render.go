@@ -85,7 +85,7 @@ func (p *project) render(plan plan) (Candidate, bool) {
 	if err != nil || len(read.Stages) != len(p.file.Stages)+1 {
 		return Candidate{}, false
 	}
-	out.Leaves, out.Bytes = p.leaves(plan)
+	out.Leaves, out.left, out.Bytes = p.leaves(plan)
 	return out, true
 }
 
@@ -516,7 +516,7 @@ func (p *project) workdir() string {
 
 // leaves are what the runtime stage does not ship, heaviest first, and what it
 // weighs.
-func (p *project) leaves(plan plan) ([]footprint.WeighedPath, footprint.Bytes) {
+func (p *project) leaves(plan plan) (heaviest []footprint.WeighedPath, left *leftOut, bytes footprint.Bytes) {
 	var froms []string
 	for _, c := range plan.copies {
 		froms = append(froms, c.from...)
@@ -533,6 +533,7 @@ func (p *project) leaves(plan plan) ([]footprint.WeighedPath, footprint.Bytes) {
 		}
 	}
 	weighed := map[string]footprint.WeighedPath{}
+	left = &leftOut{packages: map[string]footprint.Bytes{}}
 	var sum footprint.Bytes
 	stays := plan.inherits && !plan.rebased // the base
 	for _, f := range p.tree.files {
@@ -543,6 +544,7 @@ func (p *project) leaves(plan plan) ([]footprint.WeighedPath, footprint.Bytes) {
 			continue
 		}
 		sum += f.Size
+		left.add(p.Image, f)
 		key := p.heap(f)
 		one := weighed[key]
 		one.Path, one.Layer = key, f.Layer
@@ -553,6 +555,7 @@ func (p *project) leaves(plan plan) ([]footprint.WeighedPath, footprint.Bytes) {
 	for _, d := range p.Image.Dead {
 		if d.In >= p.base || !stays {
 			sum += d.Bytes
+			left.files = append(left.files, leftFile{d.Under, d.Bytes})
 			one := weighed[d.Under]
 			one.Path, one.Layer = d.Under, d.In
 			one.Bytes += d.Bytes
@@ -566,7 +569,7 @@ func (p *project) leaves(plan plan) ([]footprint.WeighedPath, footprint.Bytes) {
 	slices.SortFunc(out, func(a, b footprint.WeighedPath) int {
 		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Path, b.Path))
 	})
-	return out[:min(len(out), maxLeaves)], sum
+	return out[:min(len(out), maxLeaves)], left, sum
 }
 
 // maxLeaves bounds Candidate.Leaves.

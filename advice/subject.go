@@ -25,6 +25,10 @@ type subject struct {
 	// scripts has what was read of the steps that begin in a line, nil where they
 	// run no shell that is read.
 	scripts map[int]*script
+	// left is what the rewrite in stages leaves out and tools what only a build
+	// needs, by path or name; nil where nothing says so.
+	left  *leftOut
+	tools map[string]bool
 }
 
 func newSubject(from *Subject) *subject {

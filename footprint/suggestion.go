@@ -18,6 +18,9 @@ type Suggestion struct {
 	// Estimated says that Bytes is what a registry or a change that was not
 	// built lets expect, at most.
 	Estimated bool `json:"estimated,omitempty"`
+	// Within is the rule whose heavier suggestion takes the same bytes away, as far
+	// as Paths tell, "" for none: do that, and this one is done.
+	Within string `json:"within,omitempty"`
 	// Hint says that nothing was measured: it can be said of the text alone.
 	Hint bool `json:"hint,omitempty"`
 	// Paths are the heaviest of what weighs, heaviest first, at most

@@ -6,12 +6,8 @@ import (
 	"github.com/org/image-budget/footprint"
 )
 
-// maxHTMLSuggestions is how many suggestions a page explains of one image, and
-// maxHTMLDiff how many lines it shows of a patch.
-const (
-	maxHTMLSuggestions = 100
-	maxHTMLDiff        = 2_000
-)
+// maxHTMLDiff is how many lines a page shows of a patch.
+const maxHTMLDiff = 2_000
 
 // htmlAdvice is a suggestion as the page shows it.
 type htmlAdvice struct {
@@ -25,14 +21,24 @@ type htmlAdvice struct {
 
 // advice puts the suggestions of an image into words.
 func (img *Image) advice(index int) (out []htmlAdvice, more string) {
-	all := img.suggestions()
-	for i, s := range all {
-		if i == maxHTMLSuggestions {
-			return out, plural(len(all)-i, "more suggestion") + " not shown"
-		}
+	all, within := img.suggestions()
+	for i, s := range all[:min(len(all), shownSuggestions)] {
 		out = append(out, img.htmlSuggestion("suggestion-"+strconv.Itoa(index)+"-"+strconv.Itoa(i), s))
 	}
-	return out, ""
+	if n := len(all) - shownSuggestions; n > 0 {
+		more = plural(n, "more suggestion") + " not shown"
+	}
+	if len(within) == 0 {
+		return out, more
+	}
+	also := htmlAdvice{Title: "within the bytes of those above", Weight: "Also", Class: "faint"}
+	for _, s := range within[:min(len(within), shownSuggestions)] {
+		also.Lines = append(also.Lines, withinWords(s, plainName)+", within "+s.Within)
+	}
+	if n := len(within) - shownSuggestions; n > 0 {
+		also.Lines = append(also.Lines, "and "+strconv.Itoa(n)+" more")
+	}
+	return append(out, also), more
 }
 
 func (img *Image) htmlSuggestion(id string, s *footprint.Suggestion) htmlAdvice {
@@ -44,11 +50,14 @@ func (img *Image) htmlSuggestion(id string, s *footprint.Suggestion) htmlAdvice 
 		out.Title += ", " + plainName(at)
 	}
 	out.Lines = []string{plainName(s.Message) + " " + plainName(s.Advice), capital(safetyWords(s)) + "."}
-	if s.Hint {
-		out.Lines = append(out.Lines, "Not measured: there was no image.")
+	if text := img.notMeasured(s); text != "" {
+		out.Lines = append(out.Lines, capital(text)+".")
+	}
+	if len(s.Unknown) > 0 {
+		out.Lines = append(out.Lines, "Worth knowing:")
 	}
 	for _, u := range s.Unknown {
-		out.Lines = append(out.Lines, "Not known: "+plainName(u))
+		out.Lines = append(out.Lines, plainName(u))
 	}
 	out.Paths = htmlTable{ID: id + "-paths", Title: "What weighs", Words: "unpacked", Columns: []htmlColumn{{Name: "path"}, {Name: "size", Number: true}, {Name: "brought by", Minor: true}}}
 	for _, p := range s.Paths {
@@ -70,7 +79,7 @@ func (img *Image) htmlSuggestion(id string, s *footprint.Suggestion) htmlAdvice 
 			out.Lines = append(out.Lines, capital(triedWords(a, plainName)))
 		}
 	}
-	out.Diff = diffLines(s.Diff, "\t")
+	out.Diff = diffLines(patch(s), "\t")
 	if n := len(out.Diff); n > maxHTMLDiff {
 		out.Diff = append(out.Diff[:maxHTMLDiff:maxHTMLDiff], plural(n-maxHTMLDiff, "more line")+" not shown")
 	}

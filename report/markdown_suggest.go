@@ -17,7 +17,7 @@ const (
 func (m *markdown) suggested() section {
 	s := section{name: "what would help", noun: "suggestion", rank: 1}
 	for _, img := range m.explained {
-		all := img.suggestions()
+		all, _ := img.suggestions()
 		var p part
 		for i, one := range all[:min(len(all), topSuggestions)] {
 			p.rows = append(p.rows, fmt.Sprintf("%d. **%s** %s\n", i+1, weight(one), m.suggestionWords(one)))
@@ -64,15 +64,22 @@ func (m *markdown) suggestions() section {
 	s := section{name: "suggestions", noun: "suggestion", rank: 4}
 	n := 0
 	for _, img := range m.explained {
-		all := img.suggestions()
+		all, within := img.suggestions()
 		p := part{head: m.about(img)}
-		for i, one := range all {
+		for i, one := range all[:min(len(all), shownSuggestions)] {
 			text := m.suggestion(img, one)
 			if i == 0 {
 				text = text[1:] // the blank line is there
 			}
 			p.rows = append(p.rows, text)
 		}
+		if more := len(all) - shownSuggestions; more > 0 {
+			p.rows = append(p.rows, fmt.Sprintf("\nand %d more\n", more))
+		}
+		if len(within) > 0 {
+			p.rows = append(p.rows, m.within(within))
+		}
+		all = append(all, within...)
 		if commands := m.commands(img, all); commands != "" {
 			p.rows = append(p.rows, commands)
 		}
@@ -82,6 +89,23 @@ func (m *markdown) suggestions() section {
 		}
 	}
 	return details(m.inFleet(fmt.Sprintf("Suggestions: %d", n), s), s)
+}
+
+// within lists what goes with heavier suggestions, a line each.
+func (m *markdown) within(within []*footprint.Suggestion) string {
+	var b strings.Builder
+	b.WriteString("\nAlso, within the bytes of those above:\n\n")
+	for _, s := range within[:min(len(within), shownSuggestions)] {
+		fmt.Fprintf(&b, "- **%s** `%s`", weight(s), s.Rule)
+		if at := m.suggestionPlace(s); at != "" {
+			b.WriteString(" " + at)
+		}
+		b.WriteString(", within `" + s.Within + "`\n")
+	}
+	if more := len(within) - shownSuggestions; more > 0 {
+		fmt.Fprintf(&b, "- and %d more\n", more)
+	}
+	return b.String()
 }
 
 func (m *markdown) inFleet(words string, s section) string {
@@ -102,8 +126,8 @@ func (m *markdown) suggestion(img *Image, s *footprint.Suggestion) string {
 	b.WriteString(": " + prose(s.Message) + " " + prose(s.Advice) + "\n")
 	say := func(text string) { b.WriteString("\n" + text + "\n") }
 	say(capital(safetyWords(s)) + ".")
-	if s.Hint {
-		say("Not measured: there was no image.")
+	if text := img.notMeasured(s); text != "" {
+		say(capital(text) + ".")
 	}
 	if len(s.Paths) > 0 {
 		g := grid{columns: []string{"path", ">size (unpacked)", "by"}}
@@ -122,11 +146,14 @@ func (m *markdown) suggestion(img *Image, s *footprint.Suggestion) string {
 	if s.Verified != nil {
 		b.WriteString(evidence(s.Verified))
 	}
+	if len(s.Unknown) > 0 {
+		say("Worth knowing:\n")
+	}
 	for _, u := range s.Unknown {
-		say("Not known: " + prose(u))
+		b.WriteString("- " + prose(u) + "\n")
 	}
 	if !isRewrite(s) {
-		b.WriteString(fenced(s.Diff))
+		b.WriteString(fenced(patch(s)))
 	}
 	return b.String()
 }
@@ -182,8 +209,9 @@ func fenced(diff string) string {
 func (m *markdown) rewrites() section {
 	s := section{name: "the Dockerfile in stages", noun: "Dockerfile", rank: 5}
 	for _, img := range m.explained {
-		for _, one := range img.suggestions() {
-			if text := fenced(one.Diff); isRewrite(one) && text != "" {
+		all, _ := img.suggestions()
+		for _, one := range all {
+			if text := fenced(patch(one)); isRewrite(one) && text != "" {
 				s.parts = append(s.parts, part{rows: []string{m.about(img) + strings.TrimPrefix(text, "\n")}})
 				break
 			}

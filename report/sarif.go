@@ -224,7 +224,8 @@ func (s *sarif) image(img *Image) {
 	if s.report.Kind == Check || s.report.Kind == Diff {
 		s.growth(img, level)
 	}
-	for _, one := range img.suggestions() {
+	all, within := img.suggestions()
+	for _, one := range append(all, within...) {
 		of := level
 		if one.Hint {
 			of = "note"
@@ -338,7 +339,7 @@ func artifactOf(file string) (sarifArtifact, bool) {
 
 // fixesOf are the edits of a suggestion, nil where one is outside the repository.
 func fixesOf(s *footprint.Suggestion) []sarifFix {
-	if !hasEdits(s) {
+	if !hasEdits(s) || isRefuted(s) {
 		return nil
 	}
 	fix := sarifFix{Description: sarifText{Text: plainName(s.Advice)}}

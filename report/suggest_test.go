@@ -52,9 +52,9 @@ func advised(t testing.TB, kind report.Kind) *report.Report {
 			Unknown: []string{"whether server.js compiles a native module when it starts"},
 		},
 		{
-			Rule: "single-stage-build", File: "Dockerfile", Stage: "0", Start: 1, End: 14, Bytes: 180_000_000, Metric: footprint.Unpacked, Estimated: true,
+			Rule: "single-stage-build", File: "Dockerfile", Stage: "0", Start: 1, End: 14, Bytes: 374_000_000, Metric: footprint.Unpacked,
 			Paths:  []footprint.WeighedPath{{Path: "/usr/lib/gcc", Bytes: 41_000_000, Layer: 4}},
-			Safety: footprint.NeedsTests, Message: "180.0 MB of the image are there for building it only.", Advice: "Build in two stages.",
+			Safety: footprint.NeedsTests, Message: "374.0 MB of the image are there for building it only.", Advice: "Build in two stages.",
 			Edits: []footprint.Edit{{File: "Dockerfile", Start: 0, End: 240, Text: "FROM node:20-bookworm-slim AS builder\n"}}, Diff: rewriteDiff,
 			Verified: &footprint.Verification{
 				Status: footprint.Verified, Before: 412_000_000, After: 38_000_000, Metric: footprint.Unpacked, Same: "same answers on :3000/",
@@ -124,6 +124,96 @@ func TestSuggestionsAreNotSummed(t *testing.T) {
 		}
 		wants(t, name, text, []string{"−374.0 MB", "verified: 412.0 MB → 38.0 MB (−90.8 %), same", "not built: the time was up"}, nil)
 	}
+}
+
+// What was built and is no good is not offered: no patch, no command, no fix.
+func TestRefutedIsNotOffered(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []report.Kind{report.Check, report.Suggest} {
+		r := advised(t, kind)
+		r.Images[0].Suggestions[1].Verified = &footprint.Verification{Status: footprint.VerifyFailed, Reason: "another answer"}
+		var html strings.Builder
+		if err := report.HTML(&html, r); err != nil {
+			t.Fatal(err)
+		}
+		for name, text := range map[string]string{"terminal": terminal(t, r, report.TerminalOptions{}), "markdown": markdown(t, r, comment), "html": html.String(), "sarif": toSARIF(t, r)} {
+			not := []string{"AS builder", "--write=multi-stage"}
+			if name == "sarif" {
+				not = not[:1] // the page about the rule names the flag
+			}
+			wants(t, name, text, []string{"not verified: another answer"}, not)
+		}
+	}
+	r := advised(t, report.Suggest)
+	r.Images[0].Suggestions[1].Verified = &footprint.Verification{Status: footprint.VerifyNotRun, Reason: "the time was up"}
+	wants(t, "not built", terminal(t, r, report.TerminalOptions{}), []string{"AS builder", "--write=multi-stage  without --verify, writes"}, nil)
+}
+
+// What was proven says so, and not that it has to be confirmed.
+func TestProvenSaysWhatIsLeftToDo(t *testing.T) {
+	t.Parallel()
+	r := advised(t, report.Suggest)
+	r.Images[0].Suggestions = r.Images[0].Suggestions[1:2]
+	wants(t, "terminal", terminal(t, r, report.TerminalOptions{}), []string{"built and run; your tests should still confirm it"}, []string{"have to confirm"})
+}
+
+// Suggestions about bytes of a heavier one are a line each and come last, unless
+// that one is no good.
+func TestSuggestionsWithinAnother(t *testing.T) {
+	t.Parallel()
+	r := advised(t, report.Suggest)
+	r.Images[0].Suggestions[0].Within, r.Images[0].Suggestions[2].Within = "single-stage-build", "single-stage-build"
+	text := terminal(t, r, report.TerminalOptions{})
+	wants(t, "terminal", text, []string{"1. single-stage-build", "2. fat-base-image", "also, within the bytes", "19.1 MB  package-cache-left          Dockerfile:9  within single-stage-build", "makes 1 safe change"}, []string{"3. ", "by apt-get"})
+	out := markdown(t, r, comment)
+	checkMarkdown(t, out)
+	wants(t, "markdown", out, []string{"- **19.1 MB** `package-cache-left` `Dockerfile:9`, within `single-stage-build`"}, []string{aptDiff[:10] + "\n+\t&&"})
+	r.Images[0].Suggestions[1].Verified = &footprint.Verification{Status: footprint.VerifyFailed, Reason: "x"}
+	wants(t, "refuted", terminal(t, r, report.TerminalOptions{}), []string{"package-cache-left  19.1 MB"}, []string{"also, within"})
+	r.Images[0].Suggestions[0].Within = "</b>"
+	if _, err := report.ReadJSON(strings.NewReader(toJSON(t, r)), 1<<20); err == nil {
+		t.Error("a suggestion is within what is no rule")
+	}
+}
+
+// Thousands of suggestions are a page, and JSON that can be read again.
+func TestManySuggestions(t *testing.T) {
+	t.Parallel()
+	for within, left := range map[string]string{"": "4984", "single-stage-build": "4980"} {
+		r := advised(t, report.Suggest)
+		img := &r.Images[0]
+		for range 5_000 {
+			one := img.Suggestions[2]
+			one.Within = within
+			img.Suggestions = append(img.Suggestions, one)
+		}
+		var html strings.Builder
+		if err := report.HTML(&html, r); err != nil {
+			t.Fatal(err)
+		}
+		for name, text := range map[string]string{"terminal": terminal(t, r, report.TerminalOptions{}), "markdown": markdown(t, r, report.MarkdownOptions{}), "html": html.String()} {
+			if n := strings.Count(text, "package-cache-left"); n > 25 {
+				t.Errorf("%s shows %d", name, n)
+			}
+			if !strings.Contains(strings.NewReplacer(",", "", "\u00a0", "", "\u202f", "", "\u2009", "", " ", "").Replace(text), left) {
+				t.Errorf("%s: %s more are not counted", name, left)
+			}
+		}
+		again, err := report.ReadJSON(strings.NewReader(toJSON(t, r)), 8<<20)
+		if err != nil || len(again.Images[0].Suggestions) != report.MaxSuggestions {
+			t.Errorf("the JSON cannot be read again: %v", err)
+		}
+	}
+}
+
+// A hint on an image that was measured does not say that there was none.
+func TestHintsOnMeasuredImages(t *testing.T) {
+	t.Parallel()
+	r := advised(t, report.Suggest)
+	one := &r.Images[0].Suggestions[3]
+	one.Hint, one.Bytes, one.Metric, one.Unknown = true, 0, "", []string{"Could not ask the registry."}
+	wants(t, "terminal", terminal(t, r, report.TerminalOptions{}), []string{"worth knowing:\n     Could not ask"}, []string{"there was no image"})
+	wants(t, "markdown", markdown(t, r, comment), []string{"Worth knowing:\n\n- Could not ask"}, []string{"there was no image"})
 }
 
 // A patch is shown so that it can be applied: with its tabs, and whatever it holds

@@ -22,6 +22,12 @@ const (
 	maxEditOffset  = 1 << 30
 )
 
+// MaxSuggestions is how many suggestions for an image a stored report holds.
+const MaxSuggestions = maxSuggestions
+
+// shownSuggestions is how many of an image a report for people explains.
+const shownSuggestions = 20
+
 // rewriteRule is the rule whose edit is a whole new Dockerfile.
 const rewriteRule = "single-stage-build"
 
@@ -42,17 +48,59 @@ func isVerified(s *footprint.Suggestion) bool {
 	return s.Verified != nil && s.Verified.Status == footprint.Verified
 }
 
-// suggestions lists what was proven first, and keeps the order otherwise.
-func (img *Image) suggestions() []*footprint.Suggestion {
-	var proven, others []*footprint.Suggestion
+// isRefuted tells whether a suggestion was built and run, and is no good.
+func isRefuted(s *footprint.Suggestion) bool {
+	return s.Verified != nil && s.Verified.Status == footprint.VerifyFailed
+}
+
+// patch is the diff to show of a suggestion: none of one that is no good.
+func patch(s *footprint.Suggestion) string {
+	if isRefuted(s) {
+		return ""
+	}
+	return s.Diff
+}
+
+// suggestions lists what was proven first, and keeps the order otherwise. Those
+// whose bytes go with a heavier one come apart, unless that one is no good.
+func (img *Image) suggestions() (whole, within []*footprint.Suggestion) {
+	var others []*footprint.Suggestion
 	for i := range img.Suggestions {
-		if s := &img.Suggestions[i]; isVerified(s) {
-			proven = append(proven, s)
-		} else {
+		switch s := &img.Suggestions[i]; {
+		case img.isWithin(s):
+			within = append(within, s)
+		case isVerified(s):
+			whole = append(whole, s)
+		default:
 			others = append(others, s)
 		}
 	}
-	return append(proven, others...)
+	return append(whole, others...), within
+}
+
+func (img *Image) isWithin(s *footprint.Suggestion) bool {
+	return s.Within != "" && slices.ContainsFunc(img.Suggestions, func(other footprint.Suggestion) bool {
+		return other.Rule == s.Within && other.Within == "" && !isRefuted(&other)
+	})
+}
+
+// withinWords names a suggestion that goes with another: what it weighs, its rule
+// and its place.
+func withinWords(s *footprint.Suggestion, say quote) string {
+	words := weight(s) + " " + s.Rule
+	if at := spot(s); at != "" {
+		words += " " + say(at)
+	}
+	return words
+}
+
+// notMeasured says why a hint has no bytes, "" where there was an image and what
+// is worth knowing says it.
+func (img *Image) notMeasured(s *footprint.Suggestion) string {
+	if s.Hint && len(img.Head.Layers) == 0 {
+		return "not measured: there was no image"
+	}
+	return ""
 }
 
 // weight is what a suggestion is about in bytes. Only one that was built and
@@ -113,8 +161,12 @@ func spot(s *footprint.Suggestion) string {
 // safetyWords explains a class.
 func safetyWords(s *footprint.Suggestion) string {
 	switch {
+	case isRefuted(s):
+		return "no patch is offered: the proof failed"
 	case !hasEdits(s) || s.Safety == footprint.AdviceOnly:
 		return "advice, for you to weigh"
+	case isVerified(s):
+		return "built and run; your tests should still confirm it"
 	case s.Safety == footprint.SafePatch:
 		return "a safe patch"
 	}
@@ -133,16 +185,24 @@ func applying(kind Kind, name string, all []*footprint.Suggestion) [][2]string {
 	case plainKey.MatchString(name):
 		command += name + " "
 	}
-	safe, rewrite := 0, false
+	safe := 0
+	var out [][2]string
 	for _, s := range all {
-		if isSafe(s) {
+		if isSafe(s) && !isRefuted(s) {
 			safe++
 		}
-		rewrite = rewrite || isRewrite(s)
-	}
-	var out [][2]string
-	if rewrite {
-		out = append(out, [2]string{command + "--write=multi-stage", "writes the Dockerfile in stages"})
+		if !isRewrite(s) || isRefuted(s) || len(out) > 0 {
+			continue
+		}
+		does := "writes the Dockerfile in stages"
+		switch {
+		case s.Verified == nil || isVerified(s):
+		case kind == Suggest:
+			does = "without --verify, " + does + " all the same"
+		default:
+			does += ", which nobody built"
+		}
+		out = append(out, [2]string{command + "--write=multi-stage", does})
 	}
 	if safe > 0 {
 		out = append(out, [2]string{command + "--write", "makes " + plural(safe, "safe change")})
@@ -187,6 +247,7 @@ func storedSuggestions(all []footprint.Suggestion) []footprint.Suggestion {
 	if all == nil {
 		return nil
 	}
+	all = all[:min(len(all), maxSuggestions)]
 	out := make([]footprint.Suggestion, len(all))
 	for i, s := range all {
 		if !storable(s.Edits) {
@@ -230,6 +291,8 @@ func checkSuggestion(s *footprint.Suggestion, layers int) error {
 	switch {
 	case len(s.Rule) > 60 || !ruleName.MatchString(s.Rule):
 		return fmt.Errorf("no rule is called %q", clipped(s.Rule))
+	case s.Within != "" && (len(s.Within) > 60 || !ruleName.MatchString(s.Within)):
+		return fmt.Errorf("no rule is called %q", clipped(s.Within))
 	case s.Start < 0 || s.End < s.Start || s.End > maxEditOffset:
 		return fmt.Errorf("it is about lines %d to %d", s.Start, s.End)
 	case s.Hint && s.Bytes != 0:

@@ -13,7 +13,7 @@ const topSuggestions = 3
 // suggestions writes what would help, in a few lines; name is that of the image
 // where there are several.
 func (s *sheet) suggestions(img *Image, name string) {
-	all := img.suggestions()
+	all, within := img.suggestions()
 	if len(all) == 0 {
 		return
 	}
@@ -36,10 +36,10 @@ func (s *sheet) suggestions(img *Image, name string) {
 		}
 		s.prose(2+sizes+gap, proofTint(one), proof(one, plainName))
 	}
-	if more := len(all) - topSuggestions; more > 0 {
+	if more := len(img.Suggestions) - min(len(all), topSuggestions); more > 0 {
 		s.row(2, cell{fmt.Sprintf("and %d more: image-budget suggest", more), faint})
 	}
-	s.commands(applying(Check, name, all))
+	s.commands(applying(Check, name, append(all, within...)))
 }
 
 func proofTint(s *footprint.Suggestion) tint {
@@ -72,21 +72,42 @@ func (s *sheet) suggest(img *Image) {
 	if len(img.Head.Layers) > 0 {
 		s.prose(0, plain, sizeWords(img))
 	}
-	all := img.suggestions()
+	all, within := img.suggestions()
 	if len(all) == 0 {
 		s.blank()
 		s.prose(0, plain, nothingFound(img))
 	}
-	for i, one := range all {
+	for i, one := range all[:min(len(all), shownSuggestions)] {
 		s.suggestion(img, i+1, one)
 	}
-	if commands := applying(Suggest, "", all); len(commands) > 0 {
+	if more := len(all) - shownSuggestions; more > 0 {
+		s.blank()
+		s.row(0, cell{fmt.Sprintf("and %d more: --format json has them", more), faint})
+	}
+	s.within(within)
+	if commands := applying(Suggest, "", append(all, within...)); len(commands) > 0 {
 		s.heading("add to the command")
 		s.commands(commands)
 	}
 	if len(all) > 0 {
 		s.blank()
 		s.prose(0, faint, "'image-budget explain RULE' says more about a rule; all sizes are unpacked unless they say otherwise, and two suggestions may be about the same bytes")
+	}
+}
+
+// within lists what goes with heavier suggestions, a line each.
+func (s *sheet) within(within []*footprint.Suggestion) {
+	if len(within) == 0 {
+		return
+	}
+	s.heading("also, within the bytes of those above")
+	var rows [][]cell
+	for _, one := range within[:min(len(within), shownSuggestions)] {
+		rows = append(rows, []cell{{weight(one), yellow}, {one.Rule, plain}, {plainName(spot(one)), faint}, {"within " + one.Within, faint}})
+	}
+	s.table(2, []column{{right: true}, {}, {flex: true, long: true}, {flex: true}}, rows)
+	if more := len(within) - shownSuggestions; more > 0 {
+		s.row(2, cell{fmt.Sprintf("and %d more", more), faint})
 	}
 }
 
@@ -116,8 +137,8 @@ func (s *sheet) suggestion(img *Image, n int, one *footprint.Suggestion) {
 		about = append(about, at)
 	}
 	about = append(about, safetyWords(one))
-	if one.Hint {
-		about = append(about, "not measured: there was no image")
+	if text := img.notMeasured(one); text != "" {
+		about = append(about, text)
 	}
 	s.prose(indent, faint, strings.Join(about, "; "))
 	var rows [][]cell
@@ -132,10 +153,13 @@ func (s *sheet) suggestion(img *Image, n int, one *footprint.Suggestion) {
 	if v := one.Verified; v != nil {
 		s.evidence(indent+2, v)
 	}
-	for _, u := range one.Unknown {
-		s.prose(indent, faint, "not known: "+plainName(u))
+	if len(one.Unknown) > 0 {
+		s.prose(indent, faint, "worth knowing:")
 	}
-	if lines := diffLines(one.Diff, "    "); len(lines) > 0 {
+	for _, u := range one.Unknown {
+		s.prose(indent+2, faint, plainName(u))
+	}
+	if lines := diffLines(patch(one), "    "); len(lines) > 0 {
 		s.blank()
 		for _, line := range lines {
 			s.pathRow(indent, cell{line, diffTint(line)})

@@ -32,6 +32,14 @@ func checkSingleStage(ctx context.Context, s *subject) ([]footprint.Suggestion, 
 	}
 	c := rewrite.Candidates[len(rewrite.Candidates)-1]
 	s.left = c.left
+	return []footprint.Suggestion{s.staged(c)}, nil
+}
+
+// Staged is the suggestion to build as a candidate of [Stages] says, for the same
+// subject.
+func Staged(from *Subject, c Candidate) footprint.Suggestion { return newSubject(from).staged(c) }
+
+func (s *subject) staged(c Candidate) footprint.Suggestion {
 	p := pile{bytes: c.Bytes}
 	for _, l := range c.Leaves {
 		p.paths = append(p.paths, l)
@@ -44,5 +52,5 @@ func checkSingleStage(ctx context.Context, s *subject) ([]footprint.Suggestion, 
 	out.Advice = "Build in stages, and ship the last " + c.Name + "."
 	out.Unknown = slices.Clone(c.Notes)
 	s.edit(&out, footprint.NeedsTests, c.edits...)
-	return []footprint.Suggestion{out}, nil
+	return out
 }

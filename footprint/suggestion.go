@@ -23,9 +23,6 @@ type Suggestion struct {
 	Within string `json:"within,omitempty"`
 	// Hint says that nothing was measured: it can be said of the text alone.
 	Hint bool `json:"hint,omitempty"`
-	// Within is the rule of a heavier suggestion for the same image whose bytes
-	// include these: who follows that one need not follow this. "" without one.
-	Within string `json:"within,omitempty"`
 	// Paths are the heaviest of what weighs, heaviest first, at most
 	// [MaxSuggestionPaths]; More counts the others.
 	Paths []WeighedPath `json:"paths"`

@@ -135,9 +135,6 @@ func (c *Command) inStages(ctx context.Context, m *measurer, w want, opened *sou
 	if err != nil {
 		return fmt.Errorf("writing the Dockerfile in stages: %w", err)
 	}
-	if s.File.Ignores(firstFrom(s.File), rewriteRule) {
-		return nil
-	}
 	at := slices.IndexFunc(out.suggestions, func(one footprint.Suggestion) bool { return one.Rule == rewriteRule })
 	if len(rewrite.Candidates) == 0 {
 		if at >= 0 {
@@ -149,6 +146,9 @@ func (c *Command) inStages(ctx context.Context, m *measurer, w want, opened *sou
 	}
 	// Where nothing is proven, the most careful one is proposed.
 	chosen := len(rewrite.Candidates) - 1
+	if s.File.Ignores(advice.Staged(s, rewrite.Candidates[chosen]).Start, rewriteRule) {
+		return nil
+	}
 	var proof *footprint.Verification
 	if o.prove {
 		cfg := configOf(opened)
@@ -157,11 +157,13 @@ func (c *Command) inStages(ctx context.Context, m *measurer, w want, opened *sou
 			chosen = best
 		}
 	}
-	one := staged(s, rewrite.Candidates[chosen], rewrite.Unknown)
-	one.Verified = proof
+	one := advice.Staged(s, rewrite.Candidates[chosen])
+	one.Unknown = append(slices.Clone(rewrite.Unknown), one.Unknown...)
+	if one.Verified = proof; proof != nil {
+		reweigh(&one)
+	}
 	if at >= 0 {
-		old := out.suggestions[at]
-		one.Message, one.Stage, one.Start, one.End = old.Message, old.Stage, old.Start, old.End
+		one.Within = out.suggestions[at].Within
 		out.suggestions = slices.Delete(out.suggestions, at, at+1)
 	}
 	if one.Bytes == 0 && one.Verified == nil {
@@ -175,27 +177,17 @@ func (c *Command) inStages(ctx context.Context, m *measurer, w want, opened *sou
 	return nil
 }
 
-// staged is the suggestion to build in stages.
-func staged(s *advice.Subject, c advice.Candidate, unknown []string) footprint.Suggestion {
-	one := footprint.Suggestion{
-		Rule: rewriteRule, File: s.File.Name, Start: firstFrom(s.File), End: firstFrom(s.File),
-		Bytes: c.Bytes, Metric: footprint.Unpacked, Estimated: true, Safety: footprint.NeedsTests,
-		Message: fmt.Sprintf("Up to %s of the image are there for building it, and nothing in it needs them to run.", c.Bytes),
-		Advice:  "Build in stages, and ship the last " + c.Name + ".",
-		Edits:   []footprint.Edit{{File: s.File.Name, Start: 0, End: len(s.File.Src), Text: string(c.Dockerfile)}},
-		Diff:    dockerfile.Diff(s.File.Name, s.File.Src, c.Dockerfile),
-		Unknown: append(slices.Clone(unknown), c.Notes...),
+// reweigh says what the proof of a Dockerfile in stages measured, in place of what
+// was expected of it.
+func reweigh(one *footprint.Suggestion) {
+	switch v := one.Verified; v.Status {
+	case footprint.Verified:
+		one.Bytes, one.Metric, one.Estimated = v.Before-v.After, v.Metric, false
+		one.Message = fmt.Sprintf("%s of the image are there for building it: it runs the same without them.", one.Bytes)
+	case footprint.VerifyFailed:
+		one.Message = fmt.Sprintf("Up to %s of the image may be there for building it only.", one.Bytes)
+		one.Advice = "Write the stages by hand: those that were tried failed their proof."
 	}
-	one.Paths = c.Leaves[:min(len(c.Leaves), footprint.MaxSuggestionPaths)]
-	one.More = len(c.Leaves) - len(one.Paths)
-	return one
-}
-
-func firstFrom(file *dockerfile.File) int {
-	if len(file.Stages) == 0 {
-		return 1
-	}
-	return file.Stages[0].Start
 }
 
 // provenFile is the Dockerfile in the provenance of an image.

@@ -34,8 +34,9 @@ const (
 	ExitOver = 1
 	// ExitUsage is a mistake in the command line or the budget file.
 	ExitUsage = 2
-	// ExitUnmeasured is an image or baseline that could not be measured, or a
-	// report that could not be written. It is never used for a verdict.
+	// ExitUnmeasured is an image or baseline that could not be measured, a
+	// report that could not be written, or a proof that failed where only what
+	// is proven was to be written. It is never used for a verdict.
 	ExitUnmeasured = 3
 )
 
@@ -189,7 +190,8 @@ An IMAGE is NAME[:TAG|@DIGEST] in a registry, docker-daemon:NAME, oci:DIR[:TAG],
 oci-archive:FILE, docker-archive:FILE, or the path of one of these.
 
 Exit codes: 0 within budget, 1 over budget, 2 bad usage or budget file,
-3 could not measure. 'image-budget COMMAND --help' shows the flags of one.
+3 could not measure, prove or write. 'image-budget COMMAND --help' shows the
+flags of one.
 `)
 }
 

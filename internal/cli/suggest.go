@@ -64,7 +64,8 @@ original, and compares what can be seen of both. --write makes the changes that
 are safe, --write=multi-stage writes the Dockerfile in stages.
 
 A comment '# image-budget ignore=RULE' right above an instruction silences a rule
-there. The exit code is 0 unless something could not be measured or written.`)
+there. The exit code is 3 if something could not be measured or written, as where
+--verify finds no proof for what --write=multi-stage is to write; else it is 0.`)
 	f := &suggestFlags{
 		checkFlags: &checkFlags{
 			measureFlags: all.measuring(), attributeFlags: all.attributing(), buildFlags: all.building(), outputFlags: all.reporting(),
@@ -104,6 +105,11 @@ func (c *Command) suggest(ctx context.Context, args []string) error {
 	}
 	if err != nil {
 		return err
+	}
+	for _, img := range rep.Images {
+		if n := len(img.Suggestions); n > report.MaxSuggestions {
+			rep.Notes = append(rep.Notes, fmt.Sprintf("%s: there are %d suggestions; JSON has the first %d", cmp.Or(img.Head.Name, "the image"), n, report.MaxSuggestions))
+		}
 	}
 	if err := c.emit(rep, f.outputFlags); err != nil {
 		return err
@@ -213,8 +219,7 @@ func (c *Command) writeSuggestions(f *suggestFlags, found *advised) error {
 			if one.Verified != nil {
 				reason = one.Verified.Reason
 			}
-			c.tell("nothing was written: the Dockerfile in stages is not verified: %s", reason)
-			return nil
+			return fmt.Errorf("nothing was written: the Dockerfile in stages is not verified: %s", reason)
 		case stages || one.Safety == footprint.SafePatch:
 			chosen = append(chosen, one)
 		}

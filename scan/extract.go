@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -38,20 +39,30 @@ func (l ExtractLimits) withDefaults() ExtractLimits {
 func Extract(ctx context.Context, img *source.Image, files []footprint.File, limits ExtractLimits) (map[string][]byte, error) {
 	limits = limits.withDefaults()
 	planned, wanted := planExtract(files, len(img.Layers), limits)
+	out := map[string][]byte{}
+	left := int(limits.MaxTotal)
+	planned, wanted, err := copied(ctx, img, planned, wanted, out, &left)
+	if err != nil {
+		return nil, err
+	}
+	if len(planned) == 0 {
+		return out, nil
+	}
 	layers, hashes := map[string]bool{}, map[uint64]bool{}
 	for _, f := range wanted {
 		layers[img.Layers[f.Layer].DiffID] = true
 		hashes[f.Hash] = true
 	}
-	read, err := source.Read(ctx, img, source.ReadOptions{Want: func(diffID string) bool { return layers[diffID] }},
-		func(_ context.Context, r io.Reader) (map[uint64][]byte, error) {
-			return contentsOf(r, hashes, limits)
-		})
+	var read []map[uint64][]byte
+	if len(layers) > 0 {
+		read, err = source.Read(ctx, img, source.ReadOptions{Want: func(diffID string) bool { return layers[diffID] }},
+			func(_ context.Context, r io.Reader) (map[uint64][]byte, error) {
+				return contentsOf(r, hashes, limits)
+			})
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading files of %s: %w", img.Reference, err)
 	}
-	out := map[string][]byte{}
-	left := int(limits.MaxTotal)
 	for _, f := range planned {
 		content, found := []byte{}, f.Hash == 0
 		if !found {
@@ -63,6 +74,43 @@ func Extract(ctx context.Context, img *source.Image, files []footprint.File, lim
 		}
 	}
 	return out, nil
+}
+
+// maxCopied is up to how many files an engine is asked for them one by one: more
+// cost more than its stream of everything.
+const maxCopied = 300
+
+// copied puts into out the files that an engine hands out one by one, and
+// returns those that are left. Only what has the hash that was measured is
+// taken: a container may have another file there.
+func copied(ctx context.Context, img *source.Image, planned, wanted []footprint.File, out map[string][]byte, left *int) ([]footprint.File, []footprint.File, error) {
+	if len(wanted) == 0 || len(wanted) > maxCopied {
+		return planned, wanted, nil
+	}
+	var paths []string
+	var most footprint.Bytes
+	for _, f := range wanted {
+		paths = append(paths, f.Path)
+		most = max(most, f.Size)
+	}
+	got, ok, err := img.CopyFiles(ctx, paths, int64(most))
+	if ctx.Err() != nil {
+		return nil, nil, ctx.Err()
+	}
+	if !ok || err != nil {
+		return planned, wanted, nil // the layers say it all, or why not
+	}
+	have := func(f footprint.File) bool {
+		content, found := got[f.Path]
+		return found && f.Hash != 0 && xxhash.Sum64(content) == f.Hash
+	}
+	for _, f := range wanted {
+		if content := got[f.Path]; have(f) && len(content) <= *left {
+			*left -= len(content)
+			out[f.Path] = content
+		}
+	}
+	return slices.DeleteFunc(planned, have), slices.DeleteFunc(wanted, have), nil
 }
 
 // planExtract chooses the files to return, as far as their sizes are known: only

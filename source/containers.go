@@ -274,13 +274,7 @@ func showLong(s string) string {
 
 // remove removes a container with its volumes, also when the run was cancelled.
 func (c *Containers) remove(ctx context.Context, name string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
-	defer cancel()
-	_, err := c.api.ContainerRemove(ctx, name, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
-	if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) { // a conflict: it is being removed
-		return fmt.Errorf("removing the container %s: docker rm -f -v does so by hand: %s", show(name), show(err.Error()))
-	}
-	return nil
+	return removeContainer(ctx, c.api, name)
 }
 
 // Close removes the container, whatever it does, and what was started to look

@@ -58,7 +58,8 @@ func (o *Opener) openEngine(ctx context.Context, ref reference, want platform) (
 	if e.target != "" && e.atLeast(55) {
 		img.attestations = &attestations{read: e.provenance}
 	}
-	img.closer = e.api.Close
+	img.copier = &copier{e: e}
+	img.closer = img.copier.close
 	img.engineID = e.id
 	return img, nil
 }

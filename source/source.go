@@ -213,6 +213,7 @@ type Image struct {
 	warnings   []string
 	// engineID is what EngineID returns.
 	engineID string
+	copier   *copier // nil where there is no engine
 }
 
 // Layer is one layer of an image.

@@ -167,7 +167,9 @@ func (c *Command) suggestImage(ctx context.Context, f *suggestFlags, args []stri
 		return usagef("suggest", "%s has several images; name one of %s", set.name, strings.Join(names, ", "))
 	}
 	img := set.images[0]
-	m, err := c.measurer(f.measureFlags, set.refs(), false)
+	// Candidates share layers with the original: with several images in one run,
+	// none of them is measured twice.
+	m, err := c.measurer(f.measureFlags, set.refs(), *f.verify)
 	if err != nil {
 		return err
 	}
@@ -187,6 +189,9 @@ func (c *Command) suggestImage(ctx context.Context, f *suggestFlags, args []stri
 		}
 		if err == nil {
 			one, err = c.advise(ctx, m, w, opened, head, o)
+		}
+		if err == nil {
+			err = ctx.Err() // a proof ends early then, and half of it is none
 		}
 		if err != nil {
 			errs = append(errs, err)

@@ -13,10 +13,9 @@ import (
 
 // lost says which of the original's settings a candidate does not have, "" if
 // it has all. Entrypoint and command may differ, as where a shell or npm start
-// was resolved: what comes of that is seen when it runs. Labels of another base
-// are another's: inherited are those of the original's base, nil where nobody
-// knows them; then none is missed.
-func lost(a, c footprint.Config, inherited map[string]string) string {
+// was resolved: what comes of that is seen when it runs. So may PATH. Labels of
+// the base describe the base, and go with it.
+func lost(a, c footprint.Config, own Own) string {
 	if x, y := user(a.User), user(c.User); x != y {
 		return fmt.Sprintf("it runs as user %s, the original as %s", quoted(y), quoted(x))
 	}
@@ -28,7 +27,7 @@ func lost(a, c footprint.Config, inherited map[string]string) string {
 		name, value, _ := strings.Cut(pair, "=")
 		got, ok := have[name]
 		switch {
-		case name == "PATH" || builds(name):
+		case name == "PATH" || builds(name) && own.Env != nil && !own.Env[name]:
 		case !ok:
 			return fmt.Sprintf("the environment lacks %s", quoted(name))
 		case got != value && environment(a.Env)[name] == value:
@@ -46,9 +45,7 @@ func lost(a, c footprint.Config, inherited map[string]string) string {
 		}
 	}
 	for _, k := range slices.Sorted(maps.Keys(a.Labels)) {
-		got, ok := c.Labels[k]
-		of, base := inherited[k]
-		if (!ok || got != a.Labels[k]) && inherited != nil && (!base || of != a.Labels[k]) {
+		if got, ok := c.Labels[k]; (!ok || got != a.Labels[k]) && (own.Labels == nil || own.Labels[k]) {
 			return fmt.Sprintf("the label %s is lost", quoted(k))
 		}
 	}

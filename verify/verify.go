@@ -28,6 +28,9 @@ type Candidate struct {
 	Name string
 	// Dockerfile is its whole text.
 	Dockerfile []byte
+	// Expected is the size it has at least, as far as that can be told before it
+	// is built, 0 if it cannot.
+	Expected footprint.Bytes
 }
 
 // Proof is what is to be proven, and with what.
@@ -35,8 +38,11 @@ type Proof struct {
 	// Original is an image that a Runner can start, with the config and size of it.
 	Original Built
 	// Candidates are tried in the order of their sizes, smallest first, among
-	// those that build.
+	// those that build. One that is expected to be larger than one that passes
+	// is not built.
 	Candidates []Candidate
+	// Own is what the author's file sets.
+	Own Own
 	// Build builds a candidate with the cache and measures it. The image stays
 	// until Remove of Built is called.
 	Build func(ctx context.Context, c Candidate) (Built, error)
@@ -58,15 +64,16 @@ type Built struct {
 	// Reference is what the Runner starts it by.
 	Reference string
 	Config    footprint.Config
-	// Inherited are the labels that its base brought, nil where they are not
-	// known. Of a candidate nobody asks.
-	Inherited map[string]string
 	// Size is its size in Metric.
 	Size   footprint.Bytes
 	Metric footprint.Metric
 	// Remove forgets the image; nil if it is to stay.
 	Remove func(ctx context.Context) error
 }
+
+// Own names the settings that the author's own file sets: the others are of its
+// base, and describe that. A nil map is not known, and all are the author's.
+type Own struct{ Labels, Env map[string]bool }
 
 // Smoke is how the user sees that an image works: either Port is set, or
 // Command.
@@ -183,7 +190,7 @@ type attempt struct {
 }
 
 func (v *prover) prove(ctx context.Context) int {
-	built := v.buildAll(ctx)
+	var built []attempt
 	defer func() {
 		for _, a := range built {
 			if a.Remove != nil {
@@ -191,31 +198,50 @@ func (v *prover) prove(ctx context.Context) int {
 			}
 		}
 	}()
-	var fit []attempt
-	for _, a := range built {
-		if why := v.unfit(a); why != "" {
-			v.tried(a, why)
-			continue
+	waiting := make([]int, len(v.Candidates))
+	for i := range waiting {
+		waiting[i] = i
+	}
+	slices.SortStableFunc(waiting, func(a, b int) int {
+		return cmp.Compare(v.Candidates[a].Expected, v.Candidates[b].Expected)
+	})
+	var fit []attempt // smallest first, and none was started
+	var first, second *seen
+	var p *plan
+	for {
+		for len(waiting) > 0 && (len(fit) == 0 || v.maySmaller(waiting[0], fit[0])) {
+			if ctx.Err() != nil {
+				return -1
+			}
+			if a, ok := v.build(ctx, waiting[0]); ok {
+				built = append(built, a)
+				if why := v.unfit(a); why != "" {
+					v.tried(a, why)
+				} else {
+					fit = append(fit, a)
+				}
+			}
+			waiting = waiting[1:]
+			slices.SortStableFunc(fit, func(a, b attempt) int { return cmp.Compare(a.Size, b.Size) })
 		}
-		fit = append(fit, a)
-	}
-	slices.SortStableFunc(fit, func(a, b attempt) int { return cmp.Compare(a.Size, b.Size) })
-	if len(fit) == 0 {
-		v.giveUp(footprint.VerifyFailed)
-		return -1
-	}
-	first, err := v.observe(ctx, v.Original, nil)
-	if err != nil {
-		v.out.Reason = "the original could not be looked at: " + oneLine(err.Error())
-		return -1
-	}
-	if why := unusable(first, v.Smoke); why != "" {
-		v.out.Reason, v.out.After = why, fit[0].Size
-		return -1
-	}
-	p := planFrom(first)
-	var second *seen
-	for _, a := range fit {
+		if len(fit) == 0 {
+			v.giveUp(footprint.VerifyFailed)
+			return -1
+		}
+		a := fit[0]
+		fit = fit[1:]
+		if first == nil {
+			var err error
+			if first, err = v.observe(ctx, v.Original, nil); err != nil {
+				v.out.Reason = "the original could not be looked at: " + oneLine(err.Error())
+				return -1
+			}
+			if why := unusable(first, v.Smoke); why != "" {
+				v.out.Reason, v.out.After = why, a.Size
+				return -1
+			}
+			p = planFrom(first)
+		}
 		c, again, err := v.observeBoth(ctx, a, p, second)
 		if err != nil {
 			v.out.Reason = "the containers could not be looked at: " + oneLine(err.Error())
@@ -241,25 +267,22 @@ func (v *prover) prove(ctx context.Context) int {
 		}
 		v.tried(a, got.reason)
 	}
-	v.giveUp(footprint.VerifyFailed)
-	return -1
 }
 
-// buildAll builds all candidates. What does not build is tried.
-func (v *prover) buildAll(ctx context.Context) []attempt {
-	var out []attempt
-	for i, c := range v.Candidates {
-		if ctx.Err() != nil {
-			break
-		}
-		b, err := v.Build(ctx, c)
-		if err != nil {
-			v.out.Tried = append(v.out.Tried, footprint.Attempt{Name: c.Name, Reason: "it does not build: " + oneLine(err.Error())})
-			continue
-		}
-		out = append(out, attempt{b, i})
+// maySmaller tells whether a candidate that was not built may be smaller than
+// one that was. What was expected of both is as wrong by a few bytes.
+func (v *prover) maySmaller(candidate int, than attempt) bool {
+	expected := v.Candidates[candidate].Expected
+	return expected+expected/20 < than.Size
+}
+
+// build builds a candidate. One that does not build is tried.
+func (v *prover) build(ctx context.Context, i int) (attempt, bool) {
+	b, err := v.Build(ctx, v.Candidates[i])
+	if err != nil {
+		v.out.Tried = append(v.out.Tried, footprint.Attempt{Name: v.Candidates[i].Name, Reason: "it does not build: " + oneLine(err.Error())})
 	}
-	return out
+	return attempt{b, i}, err == nil
 }
 
 // unfit says why a candidate need not be started, "" if it is worth it.
@@ -271,7 +294,7 @@ func (v *prover) unfit(a attempt) string {
 		size, original := footprint.Apart(a.Size, v.Original.Size)
 		return fmt.Sprintf("it is not smaller: %s, the original has %s", size, original)
 	}
-	return lost(v.Original.Config, a.Config, v.Original.Inherited)
+	return lost(v.Original.Config, a.Config, v.Own)
 }
 
 func (v *prover) tried(a attempt, reason string) {

@@ -323,16 +323,19 @@ func TestLost(t *testing.T) {
 	t.Parallel()
 	full := func() footprint.Config {
 		return footprint.Config{
-			Env: []string{"PATH=/bin", "PORT=80", "GOLANG_VERSION=1"}, User: "app", WorkingDir: "/app", Ports: []string{"80/tcp"}, Volumes: []string{"/data"},
+			Env: []string{"PATH=/bin", "PORT=80", "GOLANG_VERSION=1", "APP_VERSION=2", "LANG=C.UTF-8"}, User: "app", WorkingDir: "/app", Ports: []string{"80/tcp"}, Volumes: []string{"/data"},
 			Labels: map[string]string{"team": "web", "base": "x"}, StopSignal: "SIGINT", Healthcheck: &footprint.Healthcheck{Test: []string{"CMD", "x"}, Retries: 2},
 			Entrypoint: []string{"npm"}, Cmd: []string{"start"},
 		}
 	}
+	own := Own{Labels: map[string]bool{"team": true}, Env: map[string]bool{"PORT": true, "APP_VERSION": true}}
 	for says, change := range map[string]func(*footprint.Config){
 		"":                              func(*footprint.Config) {},
 		`user "root"`:                   func(c *footprint.Config) { c.User = "" },
 		`working directory is "/"`:      func(c *footprint.Config) { c.WorkingDir = "" },
 		`lacks "PORT"`:                  func(c *footprint.Config) { c.Env = c.Env[:1] },
+		`lacks "APP_VERSION"`:           func(c *footprint.Config) { c.Env = []string{"PORT=80", "LANG=C.UTF-8"} },
+		`lacks "LANG"`:                  func(c *footprint.Config) { c.Env = []string{"PORT=80", "APP_VERSION=2"} },
 		`another value for "PORT"`:      func(c *footprint.Config) { c.Env = []string{"PORT=81"} },
 		`exposed port "80/tcp" is lost`: func(c *footprint.Config) { c.Ports = nil },
 		`volume "/data" is lost`:        func(c *footprint.Config) { c.Volumes = []string{"/other"} },
@@ -343,18 +346,17 @@ func TestLost(t *testing.T) {
 	} {
 		c := full()
 		change(&c)
-		if got := lost(full(), c, map[string]string{"base": "x"}); (says == "") != (got == "") || !strings.Contains(got, says) {
+		if got := lost(full(), c, own); (says == "") != (got == "") || !strings.Contains(got, says) {
 			t.Errorf("%q, want %q", got, says)
 		}
 	}
 	c := full()
-	c.Env, c.Labels, c.Entrypoint, c.Cmd = []string{"PORT=80"}, map[string]string{"team": "web"}, nil, []string{"node", "x"}
-	if got := lost(full(), c, map[string]string{"base": "x"}); got != "" {
+	c.Env, c.Labels, c.Entrypoint, c.Cmd = []string{"PORT=80", "APP_VERSION=2", "LANG=C.UTF-8"}, map[string]string{"team": "web"}, nil, []string{"node", "x"}
+	if got := lost(full(), c, own); got != "" {
 		t.Errorf("what is only the base's, and another command: %s", got)
 	}
-	c.Labels = nil
-	if got := lost(full(), c, nil); got != "" {
-		t.Errorf("labels of a base that nobody knows: %s", got)
+	if got := lost(full(), c, Own{}); !strings.Contains(got, `"GOLANG_VERSION"`) {
+		t.Errorf("whose it is, nobody knows: %s", got)
 	}
 }
 
@@ -390,6 +392,18 @@ func TestOrder(t *testing.T) {
 	got, index = Prove(t.Context(), p)
 	if index != -1 || got.Status != footprint.VerifyFailed || len(got.Tried) != 1 || !strings.HasPrefix(got.Reason, "small: GET :3000/") || got.After != 10 || len(got.Evidence) == 0 {
 		t.Errorf("%d %+v", index, got)
+	}
+	// What is expected to be larger is not built, unless what was built says
+	// otherwise.
+	removed = nil
+	p.Candidates = []Candidate{{Name: "large", Expected: 88}, {Name: "middle", Expected: 30}, {Name: "small", Expected: 9}}
+	if got, index = Prove(t.Context(), p); index != 1 || got.After != 50 || len(removed) != 2 {
+		t.Errorf("%d %+v, removed %v", index, got, removed)
+	}
+	removed = nil
+	p.Candidates = []Candidate{{Name: "large", Expected: 20}, {Name: "middle", Expected: 30}}
+	if got, index = Prove(t.Context(), p); index != 1 || got.After != 50 || len(removed) != 2 {
+		t.Errorf("%d %+v, removed %v", index, got, removed)
 	}
 	p.Candidates = nil
 	if got, index = Prove(t.Context(), p); index != -1 || got.Status != footprint.VerifyNotRun || got.Reason == "" {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/org/image-budget/advice"
 	"github.com/org/image-budget/budget"
+	"github.com/org/image-budget/dockerfile"
 	"github.com/org/image-budget/footprint"
 	"github.com/org/image-budget/source"
 	"github.com/org/image-budget/verify"
@@ -56,6 +57,13 @@ func (c *Command) prove(ctx context.Context, m *measurer, w want, original *sour
 	case source.Fetched(w.build.Context):
 		return notRun("the context of the image is fetched by the builder, which builds no other Dockerfile with it; clone it, and name the folder")
 	}
+	file, target, args, err := c.dockerfileOf(w)
+	if err != nil {
+		return notRun("%s", err)
+	}
+	if file == nil {
+		return notRun("its Dockerfile is not known")
+	}
 	containers, err := m.opener.Containers(ctx, source.ContainerOptions{
 		Run: strings.ToLower(rand.Text()), Memory: int64(f.bytes()), Network: *f.network, Prober: c.prober(),
 	})
@@ -69,7 +77,6 @@ func (c *Command) prove(ctx context.Context, m *measurer, w want, original *sour
 	if cfg != nil {
 		first.Config = *cfg
 	}
-	first.Inherited = m.baseLabels(ctx, head)
 	if first.Reference == "" {
 		loaded, err := p.load(ctx, nil, "the original")
 		if err != nil {
@@ -80,10 +87,14 @@ func (c *Command) prove(ctx context.Context, m *measurer, w want, original *sour
 	}
 	proof := verify.Proof{
 		Original: first, Build: p.build, Run: run, Smoke: smokeOf(smoke), Timeout: *f.timeout,
-		Now: c.Now, Sleep: sleep,
+		Now: c.Now, Sleep: sleep, Own: ownSettings(file, target, args, w.build, first.Config),
 	}
 	for _, one := range candidates {
-		proof.Candidates = append(proof.Candidates, verify.Candidate{Name: one.Name, Dockerfile: one.Dockerfile})
+		next := verify.Candidate{Name: one.Name, Dockerfile: one.Dockerfile}
+		if metric == footprint.Unpacked && one.Bytes > 0 {
+			next.Expected = size - one.Bytes
+		}
+		proof.Candidates = append(proof.Candidates, next)
 	}
 	return verify.Prove(ctx, proof)
 }
@@ -106,30 +117,45 @@ func weighed(img *footprint.Image) (footprint.Bytes, footprint.Metric, bool) {
 	return 0, footprint.Unpacked, false
 }
 
-// baseLabels are the labels that an image has from its base, nil where they
-// cannot be had. The engine is asked first: it costs nothing.
-func (m *measurer) baseLabels(ctx context.Context, head *footprint.Image) map[string]string {
-	if head.Base == nil || head.Base.Reference == "" {
-		return nil
-	}
-	if head.Base.Reference == scratch {
-		return map[string]string{}
-	}
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	for _, kind := range []string{"docker-daemon:", "docker://"} {
-		base, err := m.opener.On(head.Platform).Open(ctx, kind+head.Base.Reference)
-		if err != nil {
-			continue
+// ownSettings are the labels and variables that lines of a Dockerfile set on the
+// way to a target, and those that the build adds.
+func ownSettings(file *dockerfile.File, target string, args map[string]string, b *source.Build, cfg footprint.Config) verify.Own {
+	var labels, env strings.Builder
+	for _, s := range file.Steps(target, args) {
+		switch s.Keyword {
+		case "LABEL":
+			labels.WriteString(s.Text + "\n")
+		case "ENV":
+			env.WriteString(s.Text + "\n")
 		}
-		labels := maps.Clone(base.Config.Config.Labels)
-		_ = base.Close() // it was read: nothing is lost with it
-		if labels == nil {
-			labels = map[string]string{}
-		}
-		return labels
 	}
-	return nil
+	own := verify.Own{Labels: map[string]bool{}, Env: map[string]bool{}}
+	for name := range cfg.Labels {
+		_, added := b.Labels[name]
+		own.Labels[name] = added || namesKey(labels.String(), name)
+	}
+	for _, pair := range cfg.Env {
+		name, _, _ := strings.Cut(pair, "=")
+		own.Env[name] = namesKey(env.String(), name)
+	}
+	return own
+}
+
+// namesKey tells whether a name stands in the text of instructions where a key
+// can.
+func namesKey(text, name string) bool {
+	for at := 0; name != ""; {
+		i := strings.Index(text[at:], name)
+		if i < 0 {
+			break
+		}
+		begin, end := at+i, at+i+len(name)
+		if begin > 0 && strings.ContainsRune(" \t\"'", rune(text[begin-1])) && end < len(text) && strings.ContainsRune("= \t\"'", rune(text[end])) {
+			return true
+		}
+		at = end
+	}
+	return false
 }
 
 // proofBuilds builds and measures what is compared.

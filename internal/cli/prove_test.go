@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/org/image-budget/advice"
+	"github.com/org/image-budget/dockerfile"
 	"github.com/org/image-budget/footprint"
 	"github.com/org/image-budget/internal/actions"
 	"github.com/org/image-budget/internal/bench"
@@ -103,5 +106,32 @@ func TestProve(t *testing.T) {
 				t.Errorf("%+v\n%s", got, stderr.String())
 			}
 		})
+	}
+}
+
+// TestOwnSettings tells what the author set from what the base says of itself.
+func TestOwnSettings(t *testing.T) {
+	t.Parallel()
+	file, err := dockerfile.Parse("Dockerfile", []byte("FROM a AS other\nLABEL other=1\nFROM b AS base\nENV A=1 \"B\"=2\nLABEL one=1 \"two.three\"=\"base x\"\nFROM base\nENV C 3\nLABEL maintainer me\n"))
+	must(t, err)
+	got := ownSettings(file, "", nil, &source.Build{Labels: map[string]string{"added": "x"}}, footprint.Config{
+		Labels: map[string]string{"one": "", "two.three": "", "two": "", "base": "", "maintainer": "", "other": "", "added": "", "": ""},
+		Env:    []string{"A=1", "B=2", "C=3", "D=1", "PATH=/bin"},
+	})
+	labels, env := "", ""
+	for _, name := range slices.Sorted(maps.Keys(got.Labels)) {
+		if got.Labels[name] {
+			labels += name + " "
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(got.Env)) {
+		if got.Env[name] {
+			env += name + " "
+		}
+	}
+	// A word in a value, as "base" could be, counts as well where a key could
+	// be: one label is asked for too many then.
+	if labels != "added base maintainer one two.three " || env != "A B C " {
+		t.Errorf("labels %s, env %s", labels, env)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -39,8 +40,8 @@ type ContainerOptions struct {
 	// Network lets them reach the outside, through the engine's own network.
 	// Without it they have a network of their own with nothing in it.
 	Network bool
-	// Prober is a program for Linux that needs no libraries, with its first
-	// arguments. With "wait SECONDS" it sleeps, with "ports" it prints the
+	// Prober is a program for Linux, with its first arguments. The libraries it
+	// needs, if any, are taken along. With "wait SECONDS" it sleeps, with "ports" it prints the
 	// addresses that are listened on, in a line, several times a second, and
 	// with "dial PORT" its standard streams become a connection. It is copied into a container of
 	// the same image that shares nothing but the network with the one that is
@@ -56,6 +57,9 @@ type Containers struct {
 	opt  ContainerOptions
 	// blind says why nothing can be seen of their networks, nil if it can.
 	blind error
+	// libs are the loader and the libraries of the prober on this machine, nil
+	// if it needs none.
+	libs []string
 }
 
 const (
@@ -83,34 +87,105 @@ func (o *Opener) Containers(ctx context.Context, opt ContainerOptions) (*Contain
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("asking the engine at %s for its version: %s", c.host, show(err.Error())), api.Close())
 	}
-	c.blind = checkProber(opt.Prober, version.Os, version.Arch)
+	c.libs, c.blind = checkProber(opt.Prober, version.Os, version.Arch)
 	return c, nil
 }
 
 // checkProber says why the engine cannot run a prober, before an engine says
-// it in its own way.
-func checkProber(prober []string, system, arch string) error {
+// it in its own way; or returns what the prober needs, its loader first.
+func checkProber(prober []string, system, arch string) (libs []string, err error) {
 	if len(prober) == 0 {
-		return errors.New("there is no program to look at their ports with")
+		return nil, errors.New("there is no program to look at their ports with")
 	}
 	if system != "linux" {
-		return fmt.Errorf("the engine's containers are for %s, not for linux", show(system))
+		return nil, fmt.Errorf("the engine's containers are for %s, not for linux", show(system))
 	}
 	f, err := elf.Open(prober[0])
 	if err != nil {
-		return fmt.Errorf("their ports are seen from a Linux container, and this program is none for Linux")
+		return nil, fmt.Errorf("their ports are seen from a Linux container, and this program is none for Linux")
 	}
 	defer f.Close()
 	machines := map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64, "ppc64le": elf.EM_PPC64, "s390x": elf.EM_S390, "riscv64": elf.EM_RISCV}
 	if want, known := machines[arch]; known && f.Machine != want {
-		return fmt.Errorf("the engine runs on %s, and this program is for another processor", show(arch))
+		return nil, fmt.Errorf("the engine runs on %s, and this program is for another processor", show(arch))
 	}
+	if libs, err = librariesOf(f); err != nil {
+		return nil, fmt.Errorf("this program needs libraries and so cannot be run inside any container (%w); build it with CGO_ENABLED=0", err)
+	}
+	return libs, nil
+}
+
+// librariesOf finds the loader and the libraries of a program of this machine:
+// one that was built with cgo has a few. It is nil for one without a loader.
+func librariesOf(f *elf.File) ([]string, error) {
+	loader := ""
 	for _, p := range f.Progs {
-		if p.Type == elf.PT_INTERP {
-			return errors.New("this program needs libraries and so cannot be run inside any container; build it with CGO_ENABLED=0")
+		if p.Type != elf.PT_INTERP {
+			continue
+		}
+		text, err := io.ReadAll(io.LimitReader(p.Open(), 4096))
+		if err != nil {
+			return nil, err
+		}
+		loader = strings.TrimRight(string(text), "\x00")
+	}
+	if loader == "" {
+		return nil, nil
+	}
+	dirs := []string{filepath.Dir(loader), "/lib64", "/usr/lib64", "/lib", "/usr/lib"}
+	for _, pattern := range []string{"/lib/*-linux-*", "/usr/lib/*-linux-*"} {
+		more, _ := filepath.Glob(pattern) // the patterns are right
+		dirs = append(dirs, more...)
+	}
+	out := []string{loader}
+	needs, err := f.ImportedLibraries()
+	if err != nil {
+		return nil, err
+	}
+	have := map[string]bool{filepath.Base(loader): true}
+	for len(needs) > 0 {
+		name := needs[0]
+		if needs = needs[1:]; have[name] {
+			continue
+		}
+		have[name] = true
+		path, more := findLibrary(dirs, name, f)
+		if path == "" || len(out) == maxLibraries {
+			return nil, fmt.Errorf("%s is not found", show(name))
+		}
+		out, needs = append(out, path), append(needs, more...)
+	}
+	return out, nil
+}
+
+// maxLibraries bounds what a prober takes along.
+const maxLibraries = 20
+
+// findLibrary finds a library for the processor of a program, and what it needs.
+func findLibrary(dirs []string, name string, of *elf.File) (path string, needs []string) {
+	for _, dir := range dirs {
+		path := filepath.Join(dir, filepath.Base(name))
+		lib, err := elf.Open(path)
+		if err != nil {
+			continue
+		}
+		needs, err := lib.ImportedLibraries()
+		fits := err == nil && lib.Machine == of.Machine && lib.Class == of.Class
+		_ = lib.Close() // it was read
+		if fits {
+			return path, needs
 		}
 	}
-	return nil
+	return "", nil
+}
+
+// probeCommand runs the prober in its container.
+func (c *Containers) probeCommand(args ...string) []string {
+	out := []string{"/" + proberName}
+	if len(c.libs) > 0 {
+		out = []string{"/" + proberLibs + "/" + filepath.Base(c.libs[0]), "--library-path", "/" + proberLibs, "/" + proberName}
+	}
+	return append(append(out, c.opt.Prober[1:]...), args...)
 }
 
 // Blind returns an error that says why the ports of containers cannot be seen;
@@ -446,8 +521,7 @@ func (c *Container) Listening(ctx context.Context) ([]string, error) {
 	c.mu.Lock()
 	w := c.ports
 	if w == nil {
-		command := append([]string{"/" + proberName}, c.of.opt.Prober[1:]...)
-		conn, err := dialExec(ctx, c.of.api, id, append(command, "ports")...)
+		conn, err := dialExec(ctx, c.of.api, id, c.of.probeCommand("ports")...)
 		if err != nil {
 			c.mu.Unlock()
 			return nil, c.of.explain(ctx, "looking at the ports", err)
@@ -477,12 +551,14 @@ func (c *Container) Dial(ctx context.Context, port int) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	command := append([]string{"/" + proberName}, c.of.opt.Prober[1:]...)
-	return dialExec(ctx, c.of.api, id, append(command, "dial", strconv.Itoa(port))...)
+	return dialExec(ctx, c.of.api, id, c.of.probeCommand("dial", strconv.Itoa(port))...)
 }
 
-// proberName is hidden: it is a file of the prober's container alone.
-const proberName = ".image-budget-probe"
+// proberName and proberLibs are hidden: they are in the prober's container alone.
+const (
+	proberName = ".image-budget-probe"
+	proberLibs = ".image-budget-libs"
+)
 
 // probe starts the prober, once.
 func (c *Container) probe(ctx context.Context) (string, error) {
@@ -497,9 +573,9 @@ func (c *Container) probe(ctx context.Context) (string, error) {
 	host := c.of.hostConfig()
 	host.NetworkMode = container.NetworkMode("container:" + c.id)
 	host.Resources.Memory, host.Resources.MemorySwap = 256<<20, 256<<20
+	command := c.of.probeCommand("wait", strconv.Itoa(int(probeLife.Seconds())))
 	cfg := &container.Config{
-		Image: c.image, User: "0:0", WorkingDir: "/", Entrypoint: []string{"/" + proberName},
-		Cmd:         append(append([]string{}, c.of.opt.Prober[1:]...), "wait", strconv.Itoa(int(probeLife.Seconds()))),
+		Image: c.image, User: "0:0", WorkingDir: "/", Entrypoint: command[:1], Cmd: command[1:],
 		Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
 	}
 	id, err := c.of.create(ctx, cfg, host)
@@ -518,9 +594,27 @@ func (c *Container) probe(ctx context.Context) (string, error) {
 	return id, nil
 }
 
-// copyProgram puts the prober into a container.
+// copyProgram puts the prober into a container, with what it needs.
 func (c *Containers) copyProgram(ctx context.Context, id string) error {
-	f, err := os.Open(c.opt.Prober[0])
+	out, in := io.Pipe()
+	go func() {
+		w := tar.NewWriter(in)
+		err := putFile(w, proberName, c.opt.Prober[0])
+		for _, lib := range c.libs {
+			if err == nil {
+				err = putFile(w, proberLibs+"/"+filepath.Base(lib), lib)
+			}
+		}
+		_ = in.CloseWithError(errors.Join(err, w.Close())) // it never fails
+	}()
+	_, err := c.api.CopyToContainer(ctx, id, client.CopyToContainerOptions{DestinationPath: "/", Content: out})
+	return errors.Join(err, out.Close())
+}
+
+// putFile adds a file of this machine to a tar, as a program. Folders come of
+// themselves.
+func putFile(w *tar.Writer, name, path string) error {
+	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
@@ -529,17 +623,11 @@ func (c *Containers) copyProgram(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	out, in := io.Pipe()
-	go func() {
-		w := tar.NewWriter(in)
-		err := w.WriteHeader(&tar.Header{Name: proberName, Typeflag: tar.TypeReg, Mode: 0o755, Size: info.Size()})
-		if err == nil {
-			_, err = io.Copy(w, f)
-		}
-		_ = in.CloseWithError(errors.Join(err, w.Close())) // it never fails
-	}()
-	_, err = c.api.CopyToContainer(ctx, id, client.CopyToContainerOptions{DestinationPath: "/", Content: out})
-	return errors.Join(err, out.Close())
+	if err := w.WriteHeader(&tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o755, Size: info.Size()}); err != nil {
+		return err
+	}
+	_, err = io.Copy(w, f)
+	return err
 }
 
 // EngineID is what the engine calls an image that was opened in it or built by

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -17,11 +18,11 @@ import (
 )
 
 // prober builds the program that is copied into containers.
-func prober(t *testing.T) string {
+func prober(t *testing.T, cgo string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "probe")
 	cmd := exec.Command("go", "build", "-o", path, "../verify/testdata/probe")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED="+cgo)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -64,11 +65,15 @@ func overTCP(t *testing.T, socket string) string {
 // engine, and on one of them through a port.
 func TestContainers(t *testing.T) {
 	t.Parallel()
-	program := prober(t)
+	static := prober(t, "0")
 	engines := strings.Split(bench.Setting(t, "IMAGE_BUDGET_TEST_ENGINES"), ",")
 	for _, host := range append(engines, overTCP(t, engines[0])) {
 		t.Run(strings.NewReplacer("unix:///run/ib/", "", "/", "", ":", "").Replace(host), func(t *testing.T) {
 			t.Parallel()
+			program := static
+			if _, err := exec.LookPath("gcc"); err == nil && strings.HasPrefix(host, "tcp:") {
+				program = prober(t, "1") // as go run builds it: with libraries
+			}
 			o := New(Config{Engine: Engine{Host: host}})
 			images, err := o.Build(t.Context(), Build{Network: "none", Context: folder(t, map[string]string{
 				// Busybox alone: no shell can be run by its name.
@@ -231,7 +236,15 @@ func TestBlind(t *testing.T) {
 	if err := os.WriteFile(script, []byte("#!/bin/sh\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	static := prober(t)
+	static := prober(t, "0")
+	needy := filepath.Join(dir, "needy")
+	program, err := os.ReadFile("/bin/sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(needy, bytes.ReplaceAll(program, []byte("libc.so.6"), []byte("libx.so.6")), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		prober       []string
 		system, arch string
@@ -243,9 +256,13 @@ func TestBlind(t *testing.T) {
 		{[]string{static}, "linux", "arm64", "another processor"},
 		{[]string{script}, "linux", "amd64", "none for Linux"},
 		{[]string{filepath.Join(dir, "missing")}, "linux", "amd64", "none for Linux"},
-		{[]string{"/bin/sh"}, "linux", "amd64", "CGO_ENABLED=0"},
+		{[]string{"/bin/sh"}, "linux", "amd64", ""},
+		{[]string{needy}, "linux", "amd64", "(libx.so.6 is not found); build it with CGO_ENABLED=0"},
 	} {
-		err := checkProber(c.prober, c.system, c.arch)
+		libs, err := checkProber(c.prober, c.system, c.arch)
+		if len(c.prober) > 0 && c.prober[0] == "/bin/sh" && (len(libs) < 2 || !strings.Contains(libs[0], "/ld")) {
+			t.Errorf("it needs %v", libs)
+		}
 		if (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%v on %s/%s: %v, want %q", c.prober, c.system, c.arch, err, c.says)
 		}

@@ -163,7 +163,9 @@ func (c *Command) inStages(ctx context.Context, m *measurer, w want, opened *sou
 		reweigh(&one)
 	}
 	if at >= 0 {
-		one.Within = out.suggestions[at].Within
+		old := out.suggestions[at]
+		one.Stage, one.Start, one.End = old.Stage, old.Start, old.End
+		one.Within = old.Within
 		out.suggestions = slices.Delete(out.suggestions, at, at+1)
 	}
 	if one.Bytes == 0 && one.Verified == nil {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/org/image-budget/footprint"
 	"github.com/org/image-budget/internal/bench"
 )
 
@@ -28,6 +29,7 @@ func TestCompiledProgramsRunFromASecondStage(t *testing.T) {
 		{"go-service", "scratch", "same answers on :8080/", 14_000_000},
 		{"go-trust", "scratch", "same answers on :8080/", 11_000_000},
 		{"go-links", "scratch", "same answers on :8080/", 11_000_000},
+		{"go-starts-git", "debian:bookworm-slim", "same output", 260_000_000},
 		{"c-libs", "debian:bookworm-slim", "same output", 185_000_000},
 		{"java-jar", "debian:bookworm-slim", "same answers on :8080/", 400_000_000},
 	}
@@ -49,6 +51,9 @@ func TestCompiledProgramsRunFromASecondStage(t *testing.T) {
 			if from := lastFrom(got.Diff); from != c.from {
 				t.Errorf("it ends on %s, want %s", from, c.from)
 			}
+			if saved := v.Before - v.After; saved > got.Bytes || !strings.Contains(got.Message, footprint.Bytes(got.Bytes).String()) {
+				t.Errorf("it saves %d bytes, and said %d and %q", saved, got.Bytes, got.Message)
+			}
 			t.Logf("%d -> %d bytes, %s", v.Before, v.After, v.Same)
 		})
 	}
@@ -69,9 +74,10 @@ func staticProgram(t *testing.T) string {
 
 // rewriting is the suggestion of a Dockerfile in several stages.
 type rewriting struct {
-	Rule, Diff string
-	Unknown    []string
-	Verified   *struct {
+	Rule, Diff, Message string
+	Bytes               int64
+	Unknown             []string
+	Verified            *struct {
 		Status, Same, Reason string
 		Before, After        int64
 		Tried                []struct {

@@ -108,11 +108,55 @@ func Parse(name string, src []byte) (*File, error) {
 	if line := deepNesting(src); line > 0 {
 		return nil, fmt.Errorf("%s:%d: variables are nested more than %d deep", name, line, maxNesting)
 	}
+	if at := bytes.IndexByte(src, 0); at >= 0 {
+		return nil, fmt.Errorf("%s:%d: the line has a NUL character, which no Dockerfile has", name, 1+bytes.Count(src[:at], []byte("\n")))
+	}
+	if line := longLine(src); line > 0 {
+		return nil, fmt.Errorf("%s:%d: the line is longer than the %d bytes that builders read", name, line, maxLine)
+	}
 	f := &File{Name: name, Src: src, lines: lineStarts(src)}
 	if err := guard(f.read); err != nil {
-		return nil, place(name, err)
+		err = place(name, err)
+		if frontend := otherFrontend(src); frontend != "" {
+			err = fmt.Errorf("%w; the file is for the frontend %s, which this tool does not read", err, frontend)
+		}
+		return nil, err
 	}
 	return f.Resolve(nil), nil
+}
+
+// maxLine is the length of a line, without its line break, at which BuildKit's
+// parser gives up.
+const maxLine = 65_535
+
+// longLine is the first line that is too long, 0 if none is.
+func longLine(src []byte) int {
+	line := 0
+	for text := range bytes.Lines(src) {
+		line++
+		if len(bytes.TrimRight(text, "\r\n")) > maxLine {
+			return line
+		}
+	}
+	return 0
+}
+
+// otherFrontend is what the syntax directive names, "" if nothing does or it is
+// Docker's own.
+func otherFrontend(src []byte) string {
+	ref, _, _, ok := parser.DetectSyntax(src)
+	if !ok {
+		return ""
+	}
+	name, _, _ := strings.Cut(strings.TrimPrefix(ref, "docker.io/"), "@")
+	name, _, _ = strings.Cut(name, ":")
+	if name == "docker/dockerfile" || name == "docker/dockerfile-upstream" {
+		return ""
+	}
+	if ref = oneLine(ref); len(ref) > 100 {
+		ref = strings.ToValidUTF8(ref[:100], "") + "…"
+	}
+	return ref
 }
 
 // guard turns a panic of the parser, which is not ours and reads foreign

@@ -169,6 +169,19 @@ func (s *subject) leaveOutDev(sg *footprint.Suggestion, from installed) {
 			sg.Advice = fmt.Sprintf("Leave them out with %s %s %s.", from.how.name, v, flag)
 			word = from.call.Words[slices.IndexFunc(from.call.Words, func(w dockerfile.Word) bool { return w.Text == v })]
 		}
+		if words := includesDev(from.call); len(words) > 0 {
+			asks := words[0]
+			sg.Advice = fmt.Sprintf("Write %s instead of %s, which asks for them.", flag, asks.Text)
+			if len(words) == 1 && from.call.Start >= 0 && string(s.file.Src[asks.Start:asks.End]) == asks.Text && !forcesDev(from.made, from.call) && (from.how.name != "yarn" || !s.modernYarn(from.call)) {
+				s.edit(sg, footprint.NeedsTests, footprint.Edit{Start: asks.Start, End: asks.End, Text: flag})
+				s.at(sg, from.made)
+			}
+			return
+		}
+		if forcesDev(from.made, from.call) {
+			sg.Advice = "NPM_CONFIG_INCLUDE asks for them: leave it out, and install with " + flag + "."
+			return
+		}
 		if from.call.Start < 0 || string(s.file.Src[word.Start:word.End]) != word.Text || from.how.name == "yarn" && s.modernYarn(from.call) {
 			return
 		}
@@ -340,11 +353,12 @@ func installs(c dockerfile.Call, ecosystem string) *installer {
 
 // omitsDev tells whether an installation leaves those for development out.
 func omitsDev(step *dockerfile.Step, c dockerfile.Call, how *installer) bool {
+	// npm installs what it is told both to omit and to include.
+	if words := includesDev(c); len(words) > 0 || forcesDev(step, c) {
+		return false
+	}
 	if c.Has(how.omits...) {
 		return true
-	}
-	if slices.ContainsFunc(c.Args(), func(a string) bool { return a == "--include=dev" || a == "--production=false" }) {
-		return false
 	}
 	args := c.Args()
 	if n := slices.Index(args, "--omit"); n >= 0 && n+1 < len(args) && args[n+1] == "dev" {
@@ -367,6 +381,37 @@ func omitsDev(step *dockerfile.Step, c dockerfile.Call, how *installer) bool {
 	}
 	calls, _ := callsOf(step)
 	return slices.ContainsFunc(calls, func(o dockerfile.Call) bool { return o.Name() == "bundle" && o.Has("without") })
+}
+
+// includesDev are the words of a command that ask for those for development.
+func includesDev(c dockerfile.Call) []dockerfile.Word {
+	var out []dockerfile.Word
+	for i, w := range c.Words {
+		switch w.Text {
+		case "--include=dev", "--also=dev", "--also=development", "--production=false", "--prod=false", "--no-production", "--no-prod", "--omit=":
+			out = append(out, w)
+		case "--include", "--also", "--production", "--prod":
+			if i+1 < len(c.Words) && slices.Contains([]string{"dev", "development", "false"}, c.Words[i+1].Text) {
+				out = append(out, dockerfile.Word{Text: w.Text + " " + c.Words[i+1].Text, Known: w.Known, Start: w.Start, End: c.Words[i+1].End})
+			}
+		}
+	}
+	return out
+}
+
+// forcesDev tells whether a variable asks for those for development, which no
+// flag takes back.
+func forcesDev(step *dockerfile.Step, c dockerfile.Call) bool {
+	dev := func(value string) bool {
+		return slices.Contains(strings.Fields(strings.ReplaceAll(value, ",", " ")), "dev")
+	}
+	for _, name := range []string{"NPM_CONFIG_INCLUDE", "npm_config_include"} {
+		value, _ := step.Env(name)
+		if dev(value) || slices.ContainsFunc(c.Set, func(a dockerfile.Assignment) bool { return a.Name == name && dev(a.Value.Text) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // prunes tells whether a command removes those for development.

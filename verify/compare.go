@@ -25,9 +25,28 @@ func unusable(s *seen, smoke *Smoke) string {
 	case s.state.OutOfMemory:
 		return "the original ran out of memory; give it more with --verify-memory"
 	case s.state.Health == "unhealthy":
-		return "the original is unhealthy when it runs alone" + because(s.state.HealthOutput) + "; it may need something that is not here: " + whatToAdd + ", or let it reach the network with --verify-network"
+		return "the original is unhealthy when it runs alone" + because(s.state.HealthOutput) + "; it may need something that is not here: " + whatToAdd + reachOut(s.state.HealthOutput, s)
 	case !s.state.Running && s.state.ExitCode != 0 && s.smoke == nil:
-		return fmt.Sprintf("the original ends with exit status %d when it runs alone%s; it may need arguments or another service: %s", s.state.ExitCode, because(decisive(s, nil)), whatToAdd)
+		return fmt.Sprintf("the original ends with exit status %d when it runs alone%s; it may need arguments or another service: %s", s.state.ExitCode, because(decisive(s, nil)), whatToAdd) + reachOut("", s)
+	}
+	return ""
+}
+
+// outside finds lines that say that a network cannot be reached: without one, no
+// name is known and no host is there.
+var outside = regexp.MustCompile(`(?i)\b(EAI_AGAIN|ENOTFOUND|ENETUNREACH|EHOSTUNREACH)\b|(network|host) is unreachable|no route to host|name resolution|name or service not known|(could ?n[o']t|cannot|can't|unable to|failed to) resolve( host| hostname| name|: )|no such host|bad address|getaddrinfo|nodename nor servname|dial (tcp|udp) .*: (lookup|connect)|connection (refused|timed out)`)
+
+// What the container itself refuses, no network gives it.
+var refused = regexp.MustCompile(`(?i)connection (refused|timed out)`)
+var inside = regexp.MustCompile(`\b(127\.\d+\.\d+\.\d+|localhost)\b|\[?::1\b`)
+
+// reachOut is a way out, where what was printed looks as if the network is what
+// is missing.
+func reachOut(line string, s *seen) string {
+	for _, l := range append(linesOf([]byte(line)), s.lines...) {
+		if outside.MatchString(l) && !(refused.MatchString(l) && inside.MatchString(l)) {
+			return "; or let it reach the network with --verify-network"
+		}
 	}
 	return ""
 }
@@ -553,7 +572,7 @@ func (in *comparison) headline() string {
 	case in.smoke != nil:
 		return "passes the same smoke test"
 	case !in.a.state.Running:
-		return fmt.Sprintf("same output, exit status %d", in.a.state.ExitCode)
+		return fmt.Sprintf("same output and exit status %d, with the default command only", in.a.state.ExitCode)
 	case in.a.state.Health == "healthy":
 		return "healthy as well"
 	case len(in.a.ports) > 0:

@@ -233,7 +233,7 @@ func TestCompare(t *testing.T) {
 		"ends":              {original: server(hello), candidate: once1(1, "Error: Cannot find module 'x'\n"), status: "failed", says: `ends with exit status 1, the original keeps running ("Error: Cannot find module 'x'")`},
 		"does not start":    {original: server(hello), candidate: program{unstarted: "no such file"}, status: "failed", says: "it does not start: no such file"},
 		"out of memory":     {original: server(hello), candidate: program{exits: true, code: 137, oom: true}, status: "failed", says: "ran out of memory"},
-		"a job":             {original: once1(0, "3 rows in 12 ms\n"), candidate: once1(0, "3 rows in 9 ms\n"), status: "verified", says: "same output, exit status 0"},
+		"a job":             {original: once1(0, "3 rows in 12 ms\n"), candidate: once1(0, "3 rows in 9 ms\n"), status: "verified", says: "same output and exit status 0, with the default command only"},
 		"a job that fails":  {original: once1(0, "done\n"), candidate: once1(2, "done\n"), status: "failed", says: "it ends with exit status 2, the original with 0"},
 		"another number":    {original: once1(0, "3 rows\n"), candidate: once1(0, "0 rows\n"), status: "failed", says: `does not print "3 rows"`},
 		"a random number":   {original: once1(0, "4711 drawn\n"), again: once1(0, "12 drawn\n"), candidate: once1(0, "9 drawn\n"), status: "verified"},
@@ -357,6 +357,34 @@ func TestLost(t *testing.T) {
 	}
 	if got := lost(full(), c, Own{}); !strings.Contains(got, `"GOLANG_VERSION"`) {
 		t.Errorf("whose it is, nobody knows: %s", got)
+	}
+}
+
+// TestReachOut names --verify-network only where a network is what is missing.
+func TestReachOut(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]bool{
+		"/bin/sh: wget: not found":                                  false,
+		"wget: bad address 'db'":                                    true,
+		"Error: getaddrinfo EAI_AGAIN db":                           true,
+		"dial tcp: lookup db on 127.0.0.11:53: no such host":        true,
+		"dial tcp 10.0.0.7:5432: connect: connection refused":       true,
+		"dial tcp: lookup db: Temporary failure in name resolution": true,
+		"connect to localhost:8080: Connection refused":             false,
+		"connect ECONNREFUSED 127.0.0.1:6379":                       false,
+		"curl: (6) Could not resolve host: example.com":             true,
+		"ModuleNotFoundError: No module named 'x'":                  false,
+		"Error: failed to resolve import \"x\"":                     false,
+		"connect: Network is unreachable":                           true,
+	} {
+		s := &seen{state: State{ExitCode: 1}, lines: []string{line}}
+		if got := strings.Contains(unusable(s, nil), "--verify-network"); got != want {
+			t.Errorf("%q: %v", line, got)
+		}
+		s = &seen{state: State{Running: true, Health: "unhealthy", HealthOutput: line}}
+		if got := strings.Contains(unusable(s, nil), "--verify-network"); got != want {
+			t.Errorf("unhealthy, %q: %v", line, got)
+		}
 	}
 }
 

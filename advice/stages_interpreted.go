@@ -192,6 +192,7 @@ func (in *interpreted) libraries(ctx context.Context, ships []footprint.File) (o
 // packages sorts what the author's lines ask for, and adds the libraries. The
 // answer is what is left out.
 func (in *interpreted) packages(out *plan, reqs []request, libs []string) (left []string) {
+	recommends := false
 	called := map[string]bool{}
 	for _, name := range slices.Concat(in.program.files, in.program.calls) {
 		if f, _, ok := in.tree.follow(name); ok && in.isOwn(f) {
@@ -209,7 +210,16 @@ func (in *interpreted) packages(out *plan, reqs []request, libs []string) (left 
 			continue
 		}
 		out.packages = append(out.packages, r.name)
-		in.recommends = in.recommends || r.recommends
+		recommends = recommends || r.recommends
+	}
+	if recommends {
+		// What programs recommend and need most often is what TLS trusts.
+		if slices.ContainsFunc(in.Image.Packages, func(k footprint.Package) bool {
+			return footprint.OfSystem(k.Ecosystem) && k.Name == "ca-certificates" && k.Own > 0
+		}) {
+			out.packages = append(out.packages, "ca-certificates")
+		}
+		out.notes = append(out.notes, "The runtime stage installs packages without those that they recommend. If the program needs one of them, name it there.")
 	}
 	// What those need comes with them.
 	through := map[string]string{}

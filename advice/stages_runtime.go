@@ -436,8 +436,9 @@ func (p *project) outside(roots []string, skip func(footprint.File) bool) parts 
 				c, run := p.whole(f.Path)
 				out.copies, out.run = append(out.copies, c), append(out.run, run...)
 				seen = f.Path
-			case !installs[f.Layer] || f.UID != 0 || f.GID != 0:
-				// Empty directories are there to be written to.
+			case !installs[f.Layer] || f.UID != 0 || p.namedInRun(f):
+				// Empty directories are there to be written to. Scripts of packages
+				// make some of group staff, which nobody asked for.
 				c, run := p.whole(f.Path)
 				out.copies, out.run = append(out.copies, c), append(out.run, run...)
 				seen = f.Path

@@ -37,7 +37,11 @@ func checkSingleStage(ctx context.Context, s *subject) ([]footprint.Suggestion, 
 
 // Staged is the suggestion to build as a candidate of [Stages] says, for the same
 // subject.
-func Staged(from *Subject, c Candidate) footprint.Suggestion { return newSubject(from).staged(c) }
+func Staged(from *Subject, c Candidate) footprint.Suggestion {
+	out := newSubject(from).staged(c)
+	out.Rule = singleStageBuild().ID
+	return out
+}
 
 func (s *subject) staged(c Candidate) footprint.Suggestion {
 	p := pile{bytes: c.Bytes}

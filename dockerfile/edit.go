@@ -3,6 +3,7 @@ package dockerfile
 import (
 	"bytes"
 	"fmt"
+	"path"
 	"strings"
 
 	"github.com/org/image-budget/footprint"
@@ -31,7 +32,8 @@ const maxDiffLines = 4000
 
 // Diff is a unified diff of two texts, with three lines around each change, ""
 // where they are the same. Texts that differ in too many lines come as one
-// change of everything.
+// change of everything. It calls the file by its path where that is below the
+// current folder, so that the diff can be applied there, else by its last part.
 func Diff(name string, old, changed []byte) string {
 	if bytes.Equal(old, changed) {
 		return ""
@@ -49,6 +51,9 @@ func Diff(name string, old, changed []byte) string {
 	ops = append(ops, bytes.Repeat([]byte{' '}, head)...)
 	ops = append(ops, middle(a[head:len(a)-tail], b[head:len(b)-tail])...)
 	ops = append(ops, bytes.Repeat([]byte{' '}, tail)...)
+	if name = path.Clean(name); path.IsAbs(name) || strings.HasPrefix(name, "../") || strings.Contains(name, ":") {
+		name = path.Base(name)
+	}
 	var out strings.Builder
 	fmt.Fprintf(&out, "--- a/%s\n+++ b/%s\n", name, name)
 	writeHunks(&out, ops, a, b)

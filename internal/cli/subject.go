@@ -195,10 +195,16 @@ func (c *Command) contextOf(ctx context.Context, b *source.Build, s *advice.Subj
 	return nil
 }
 
-// pathName is what reports call a file: in a workflow, its path in the repository.
+// pathName is what reports call a file: in a workflow, its path in the repository,
+// else that from the current folder if it is below it.
 func (c *Command) pathName(path string) string {
 	if rel, ok := actions.Rel(c.runner.Workspace, path); ok && c.runner.Actions {
 		return rel
+	}
+	if here, err := os.Getwd(); err == nil && filepath.IsAbs(path) {
+		if rel, ok := actions.Rel(here, path); ok {
+			return rel
+		}
 	}
 	return filepath.ToSlash(path)
 }

@@ -192,7 +192,7 @@ func (in *interpreted) libraries(ctx context.Context, ships []footprint.File) (o
 // packages sorts what the author's lines ask for, and adds the libraries. The
 // answer is what is left out.
 func (in *interpreted) packages(out *plan, reqs []request, libs []string) (left []string) {
-	recommends := false
+	recommends := slices.ContainsFunc(reqs, func(r request) bool { return r.recommends })
 	called := map[string]bool{}
 	for _, name := range slices.Concat(in.program.files, in.program.calls) {
 		if f, _, ok := in.tree.follow(name); ok && in.isOwn(f) {
@@ -210,16 +210,6 @@ func (in *interpreted) packages(out *plan, reqs []request, libs []string) (left 
 			continue
 		}
 		out.packages = append(out.packages, r.name)
-		recommends = recommends || r.recommends
-	}
-	if recommends {
-		// What programs recommend and need most often is what TLS trusts.
-		if slices.ContainsFunc(in.Image.Packages, func(k footprint.Package) bool {
-			return footprint.OfSystem(k.Ecosystem) && k.Name == "ca-certificates" && k.Own > 0
-		}) {
-			out.packages = append(out.packages, "ca-certificates")
-		}
-		out.notes = append(out.notes, "The runtime stage installs packages without those that they recommend. If the program needs one of them, name it there.")
 	}
 	// What those need comes with them.
 	through := map[string]string{}
@@ -235,6 +225,15 @@ func (in *interpreted) packages(out *plan, reqs []request, libs []string) (left 
 		if name != "" && !slices.Contains(out.packages, through[name]) {
 			out.packages = append(out.packages, name)
 		}
+	}
+	if recommends && len(out.packages) > 0 {
+		// What programs recommend and need most often is what TLS trusts.
+		if slices.ContainsFunc(in.Image.Packages, func(k footprint.Package) bool {
+			return footprint.OfSystem(k.Ecosystem) && k.Name == "ca-certificates" && k.Own > 0
+		}) {
+			out.packages = append(out.packages, "ca-certificates")
+		}
+		out.notes = append(out.notes, "The runtime stage installs packages without those that they recommend. If the program needs one of them, name it there.")
 	}
 	slices.Sort(out.packages)
 	out.packages = slices.Compact(out.packages)

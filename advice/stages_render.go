@@ -56,7 +56,7 @@ func (p *project) render(plan plan) (Candidate, bool) {
 		}
 		w.line(line)
 	}
-	for i, c := range plan.copies {
+	for i, c := range distinct(plan.copies) {
 		if i == 0 || c.why != "" {
 			w.line("")
 		}
@@ -135,6 +135,26 @@ func (c copied) line(build string) string {
 	return "COPY " + flags + " " + strings.Join(words, " ")
 }
 
+// distinct leaves out the copies that say again what one before them said. The
+// next of the group takes over the comment.
+func distinct(copies []copied) []copied {
+	var out []copied
+	why := ""
+	for _, c := range copies {
+		if c.why != "" {
+			why = c.why
+		}
+		if slices.ContainsFunc(out, func(o copied) bool {
+			return o.to == c.to && o.chown == c.chown && slices.Equal(o.from, c.from)
+		}) {
+			continue
+		}
+		c.why, why = why, ""
+		out = append(out, c)
+	}
+	return out
+}
+
 // stageNames finds names for the build stage and, where it has to have one, for
 // the runtime stage. The answer is a sentence where that cannot be.
 func (p *project) stageNames() string {
@@ -148,7 +168,12 @@ func (p *project) stageNames() string {
 		})
 	}
 	free := ""
-	for _, name := range []string{"build", "builder", "build-stage", "image-budget-build"} {
+	names := []string{"build", "builder", "build-stage", "image-budget-build"}
+	if slices.ContainsFunc(names, taken) {
+		// Beside a stage that builds, this one is all that the image was.
+		names = append([]string{"full", "complete"}, names...)
+	}
+	for _, name := range names {
 		if !taken(name) {
 			free = name
 			break

@@ -2,7 +2,6 @@ package source
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -396,7 +395,7 @@ func (o *Opener) buildInEngine(ctx context.Context, b Build, d *builder, platfor
 	names := b.Tags
 	var temporary string
 	if len(names) == 0 {
-		temporary = temporaryName + ":" + strings.ToLower(rand.Text())
+		temporary = newTemporaryName(o.now())
 		names = []string{temporary}
 	}
 	forget := func() error { return nil }

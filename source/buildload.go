@@ -3,7 +3,6 @@ package source
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -42,7 +41,7 @@ func (o *Opener) BuildLoaded(ctx context.Context, b Build) (images []*Image, err
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, d.release()) }()
-	temporary := temporaryName + ":" + strings.ToLower(rand.Text())
+	temporary := newTemporaryName(o.now())
 	forget := sync.OnceValue(func() error { return removeImage(ctx, api, temporary) })
 	res, err := b.solveInto(ctx, d, api, temporary)
 	if err != nil {

@@ -42,6 +42,9 @@ func usageError(format string, args ...any) error {
 // Config says how images are reached. The zero value reads anonymously, from
 // the default engine socket, within the default limits.
 type Config struct {
+	// Now tells the time, for the names of images that are built and forgotten
+	// again. Without it, Sweep cannot tell how old they are, and leaves them.
+	Now func() time.Time
 	// Platform is the platform wanted, as OS/ARCH or OS/ARCH/VARIANT. Empty
 	// means the only one there is, else linux on the architecture this
 	// program was built for.

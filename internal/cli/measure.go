@@ -120,6 +120,7 @@ func (c *Command) measurer(f *measureFlags, refs []string, several bool) (*measu
 		platform = platforms[0]
 	}
 	m.opener = source.New(source.Config{
+		Now:      c.Now,
 		Platform: platform,
 		Keychain: c.keychain(f, refs),
 		Engine:   c.engine(),

@@ -26,6 +26,10 @@ type verifyFlags struct {
 	network *bool
 }
 
+// leftFor is after how long what a run has in the engine is taken for that of a run
+// that was killed. It is far more than a proof takes by default.
+const leftFor = time.Hour
+
 // verifyMemory is the default of --verify-memory.
 const verifyMemory = 1 << 30
 
@@ -71,6 +75,9 @@ func (c *Command) prove(ctx context.Context, m *measurer, w want, original *sour
 		return notRun("an engine is needed to run the image: %s", err)
 	}
 	defer containers.Close()
+	if err := containers.Sweep(ctx, c.Now().Add(-leftFor)); err != nil {
+		m.note("%s", err)
+	}
 	run := &proofRunner{containers, c}
 	p := &proofBuilds{command: c, m: m, w: w, metric: metric, platform: original.Platform}
 	first := verify.Built{Reference: original.EngineID(), Config: configOf(original), Size: size, Metric: metric}

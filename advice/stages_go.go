@@ -25,7 +25,10 @@ func planGo(ctx context.Context, p *project) (*proposal, error) {
 	if c == nil {
 		return refusal, err
 	}
-	trust := c.bundle()
+	trust, err := c.trust(ctx, true)
+	if err != nil {
+		return nil, err
+	}
 	mime := c.present("Types of files by their names.", "/etc/mime.types", "/usr/share/mime/globs2")
 	zones := c.goZones()
 	if !c.static && !c.shell {
@@ -34,21 +37,16 @@ func planGo(ctx context.Context, p *project) (*proposal, error) {
 	return c.proposal(ctx, trust, slices.Concat(mime, zones), "gcr.io/distroless/static-debian12"), nil
 }
 
-// bundle copies the one file of all certificates.
-func (c *compiled) bundle() []copied {
-	out := c.present(forTLS, certificates)
-	for i := range out {
-		out[i].to = path.Dir(certificates) + "/"
-	}
-	return out
-}
-
 // trust copies the certificates of those who sign others. One file has all of
-// them. OpenSSL looks in the directory that it was made of as well: for programs
-// that load it, or may hold it, that comes along where it has more or fewer.
-func (c *compiled) trust(ctx context.Context) ([]copied, error) {
-	one := c.bundle()
-	if !c.static && !slices.ContainsFunc(c.libs.Libraries, func(l library) bool { return strings.HasPrefix(l.Name, "libssl.") }) {
+// them. Go and OpenSSL read the directory that it was made of as well: where
+// somebody changed one of the two, it comes along for programs that both tells
+// of, that load OpenSSL or that may hold it.
+func (c *compiled) trust(ctx context.Context, both bool) ([]copied, error) {
+	one := c.present(forTLS, certificates)
+	for i := range one {
+		one[i].to = path.Dir(certificates) + "/"
+	}
+	if !both && !c.static && !slices.ContainsFunc(c.libs.Libraries, func(l library) bool { return strings.HasPrefix(l.Name, "libssl.") }) {
 		return one, nil
 	}
 	text, err := c.contents(ctx, c.tree, certificates)

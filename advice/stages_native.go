@@ -13,7 +13,7 @@ func planNative(ctx context.Context, p *project) (*proposal, error) {
 	if c == nil {
 		return refusal, err
 	}
-	trust, err := c.trust(ctx)
+	trust, err := c.trust(ctx, false)
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@ func planRust(ctx context.Context, p *project) (*proposal, error) {
 	if c.libs.Libc == glibc {
 		c.notes = append(c.notes, "The program loads glibc. A build for a musl target could run on scratch, if all that it links is there for musl.")
 	}
-	trust, err := c.trust(ctx)
+	trust, err := c.trust(ctx, false)
 	if err != nil {
 		return nil, err
 	}

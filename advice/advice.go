@@ -16,6 +16,7 @@ package advice
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/org/image-budget/dockerfile"
@@ -112,11 +113,12 @@ func Suggest(ctx context.Context, from *Subject) ([]footprint.Suggestion, error)
 	s := newSubject(from)
 	var out []footprint.Suggestion
 	for _, r := range Rules() {
+		s.edited = 0
 		found, err := r.check(ctx, s)
 		if err != nil {
 			return nil, err
 		}
-		for _, f := range found {
+		for _, f := range heaviest(found) {
 			if s.file != nil && f.Start > 0 && f.File == s.file.Name && s.file.Ignores(f.Start, r.ID) {
 				continue
 			}
@@ -135,4 +137,27 @@ func Suggest(ctx context.Context, from *Subject) ([]footprint.Suggestion, error)
 	})
 	s.within(out)
 	return out, nil
+}
+
+// maxPerRule is how many suggestions of one rule are worth reading.
+const maxPerRule = 20
+
+// heaviest are at most [maxPerRule] suggestions; the last counts the others.
+func heaviest(found []footprint.Suggestion) []footprint.Suggestion {
+	if len(found) <= maxPerRule {
+		return found
+	}
+	slices.SortStableFunc(found, func(a, b footprint.Suggestion) int { return cmp.Compare(b.Bytes, a.Bytes) })
+	var rest footprint.Bytes
+	for _, f := range found[maxPerRule:] {
+		rest += f.Bytes
+	}
+	more := fmt.Sprintf("%d more places are like this one.", len(found)-maxPerRule)
+	if rest > 0 {
+		more = fmt.Sprintf("%d more places are like this one; they hold %s.", len(found)-maxPerRule, rest)
+	}
+	found = found[:maxPerRule]
+	last := &found[maxPerRule-1]
+	last.Unknown = append(slices.Clone(last.Unknown), more)
+	return found
 }

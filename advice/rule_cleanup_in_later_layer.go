@@ -303,14 +303,27 @@ func (s *script) changesShell() bool {
 // cleanupHints are files that COPY brings and a later RUN deletes by their name.
 func (s *subject) cleanupHints() []footprint.Suggestion {
 	var out []footprint.Suggestion
-	for i := range s.steps {
-		sc := s.script(&s.steps[i])
-		if sc == nil || s.steps[i].Keyword != "RUN" {
+	type brought struct {
+		path string
+		by   int
+	}
+	var files []brought
+	for i, left := 0, maxHintPairs; i < len(s.steps) && left > 0; i++ {
+		if p := copiedFile(&s.steps[i]); p != "" {
+			files = append(files, brought{p, i})
 			continue
 		}
-		for j := range s.steps[:i] {
-			p := copiedFile(&s.steps[j])
-			if p == "" || s.steps[i].Mounted(p) || !slices.ContainsFunc(sc.Calls, func(c dockerfile.Call) bool { return c.Certain && removes(c, p) }) {
+		if len(files) == 0 || s.steps[i].Keyword != "RUN" {
+			continue
+		}
+		sc := s.script(&s.steps[i])
+		if sc == nil || !slices.ContainsFunc(sc.Calls, func(c dockerfile.Call) bool { return c.Name() == "rm" || c.Name() == "find" }) {
+			continue
+		}
+		left -= len(files) * len(sc.Calls)
+		for _, f := range files {
+			p, j := f.path, f.by
+			if s.steps[i].Mounted(p) || !slices.ContainsFunc(sc.Calls, func(c dockerfile.Call) bool { return c.Certain && removes(c, p) }) {
 				continue
 			}
 			one := s.suggest(&s.steps[i], pile{})
@@ -323,6 +336,10 @@ func (s *subject) cleanupHints() []footprint.Suggestion {
 	}
 	return out
 }
+
+// maxHintPairs bounds the comparisons of a file that was copied with a command
+// that may delete it.
+const maxHintPairs = 1_000_000
 
 // copiedFile is the path of the one file that COPY or ADD brings, "" where that
 // is not certain.

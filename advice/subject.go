@@ -27,8 +27,10 @@ type subject struct {
 	scripts map[int]*script
 	// left is what the rewrite in stages leaves out and tools what only a build
 	// needs, by path or name; nil where nothing says so.
-	left  *leftOut
-	tools map[string]bool
+	// edited counts the edits that a rule tried.
+	edited int
+	left   *leftOut
+	tools  map[string]bool
 }
 
 func newSubject(from *Subject) *subject {
@@ -136,6 +138,10 @@ func (s *subject) at(out *footprint.Suggestion, step *dockerfile.Step) {
 // edit puts edits of the Dockerfile into a suggestion, if they leave a file that
 // parses; else it stays advice.
 func (s *subject) edit(out *footprint.Suggestion, safety footprint.Safety, edits ...footprint.Edit) {
+	// Each reads the whole file again.
+	if s.edited++; s.edited > maxEdited {
+		return
+	}
 	for i := range edits {
 		edits[i].File = s.file.Name
 	}
@@ -148,3 +154,6 @@ func (s *subject) edit(out *footprint.Suggestion, safety footprint.Safety, edits
 	}
 	out.Safety, out.Edits, out.Diff = safety, edits, dockerfile.Diff(s.file.Name, s.file.Src, changed)
 }
+
+// maxEdited bounds the edits of one rule that are tried.
+const maxEdited = 100

@@ -5,6 +5,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 
@@ -24,6 +25,14 @@ type Step struct {
 
 	file *File
 	vars *variables
+	// files is what Files reads, which many ask for.
+	files *filesRead
+}
+
+type filesRead struct {
+	once  sync.Once
+	files Files
+	ok    bool
 }
 
 // Steps lists the instructions that the target stage runs, those of its parents
@@ -55,7 +64,7 @@ func (f *File) Steps(target string, args map[string]string) []Step {
 		past.declared = nil
 		at.vars = past.variables(f.escape)
 		for _, in := range stage.Instructions {
-			at.Instruction = in
+			at.Instruction, at.files = in, &filesRead{}
 			out = append(out, at)
 			at = at.next(in)
 			if past.follow(in, now, args, global) {
@@ -211,23 +220,32 @@ type Files struct {
 	Add bool
 }
 
-// Files reads COPY and ADD, and is false for all others.
+// Files reads COPY and ADD, and is false for all others. Its slices are not to be
+// changed.
 func (s Step) Files() (Files, bool) {
+	if s.files == nil {
+		return s.readFiles()
+	}
+	s.files.once.Do(func() { s.files.files, s.files.ok = s.readFiles() })
+	return s.files.files, s.files.ok
+}
+
+func (s Step) readFiles() (Files, bool) {
 	switch c := s.command.(type) {
 	case *instructions.CopyCommand:
-		f := s.files(c.SourcesAndDest)
+		f := s.filesOf(c.SourcesAndDest)
 		f.From, f.FromImage = s.From, s.FromImage
 		f.Chown, f.Chmod, f.Exclude, f.Parents = c.Chown, c.Chmod, c.ExcludePatterns, c.Parents
 		return f, true
 	case *instructions.AddCommand:
-		f := s.files(c.SourcesAndDest)
+		f := s.filesOf(c.SourcesAndDest)
 		f.Chown, f.Chmod, f.Exclude, f.Add = c.Chown, c.Chmod, c.ExcludePatterns, true
 		return f, true
 	}
 	return Files{}, false
 }
 
-func (s Step) files(from instructions.SourcesAndDest) Files {
+func (s Step) filesOf(from instructions.SourcesAndDest) Files {
 	f := Files{From: -1, To: s.Path(from.DestPath), Heredocs: len(from.SourceContents)}
 	dest, _ := s.Expand(from.DestPath)
 	f.Dir = strings.HasSuffix(dest, "/") || dest == "." || strings.HasSuffix(dest, "/.") || len(from.SourcePaths)+len(from.SourceContents) > 1

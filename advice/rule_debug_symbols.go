@@ -43,6 +43,9 @@ func checkDebugSymbols(_ context.Context, s *subject) ([]footprint.Suggestion, e
 		if f.Kind != footprint.Regular || weighs == 0 || weighs > f.Size {
 			return
 		}
+		if s.ofSystem(f) {
+			return // whoever builds the package decides
+		}
 		by, gone := s.builderOf(s.stepOf(f.Made), f.Path)
 		if gone {
 			return

@@ -3,6 +3,7 @@ package advice
 import (
 	"context"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -26,10 +27,9 @@ func checkDuplicateFiles(_ context.Context, s *subject) ([]footprint.Suggestion,
 	}
 	var out []footprint.Suggestion
 	var told []string
+	packaged := s.packaged()
+	at := map[int]int{} // the suggestion of a step, by its line
 	for _, d := range s.Image.Duplicates {
-		if len(out) == maxDuplicateAdvice {
-			break
-		}
 		if d.Own < Floor || len(d.Paths) < 2 || len(d.Paths) != len(d.Layers) || slices.ContainsFunc(d.Paths, isCache) {
 			continue
 		}
@@ -38,6 +38,10 @@ func checkDuplicateFiles(_ context.Context, s *subject) ([]footprint.Suggestion,
 		if slices.ContainsFunc(d.Paths, func(p string) bool {
 			return slices.ContainsFunc(told, func(t string) bool { return overlap(p, t) })
 		}) {
+			continue
+		}
+		// What a distribution ships twice, nobody can change here.
+		if !slices.ContainsFunc(d.Paths, func(p string) bool { return !packaged[p] }) {
 			continue
 		}
 		told = append(told, d.Paths...)
@@ -85,9 +89,53 @@ func checkDuplicateFiles(_ context.Context, s *subject) ([]footprint.Suggestion,
 		default:
 			sg.Advice = "Keep one, and make links of the others in the same step with ln or ln -s."
 		}
+		if step != nil {
+			if n, ok := at[step.Start]; ok {
+				s.mergeDuplicates(&out[n], p)
+				continue
+			}
+		}
+		if len(out) == maxDuplicateAdvice {
+			continue
+		}
+		if step != nil {
+			at[step.Start] = len(out)
+		}
 		out = append(out, sg)
 	}
 	return out, nil
+}
+
+// mergeDuplicates adds another group of files to the suggestion of their step.
+func (s *subject) mergeDuplicates(sg *footprint.Suggestion, p pile) {
+	also := s.suggest(nil, pile{bytes: p.bytes, paths: append(slices.Clone(sg.Paths), p.paths...)})
+	sg.Paths, sg.More = also.Paths, sg.More+also.More
+	sg.Bytes += p.bytes
+	sg.Message = strings.TrimSuffix(sg.Message, ".") + fmt.Sprintf("; %s more are, of %s.", p.bytes, quoted(p.paths[0].Path))
+}
+
+// packaged has the files that packages of the system own, and the folders that
+// hold nothing else.
+func (s *subject) packaged() map[string]bool {
+	out := map[string]bool{}
+	if !s.walked() {
+		return out
+	}
+	for f := range s.Image.Files {
+		if f.Kind != footprint.Regular {
+			continue
+		}
+		owned := s.ofSystem(f)
+		out[f.Path] = owned
+		for dir := path.Dir(f.Path); dir != "/" && dir != "."; dir = path.Dir(dir) {
+			known, seen := out[dir]
+			if seen && (!known || owned) {
+				break // those above are as it says
+			}
+			out[dir] = owned
+		}
+	}
+	return out
 }
 
 // overlap tells whether one path is the other or in it.

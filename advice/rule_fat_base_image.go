@@ -134,7 +134,7 @@ func variants(ref string) []variant {
 		}
 		why := "it has no Go, which a program that is built does not need"
 		if slices.ContainsFunc(parts, small) {
-			return []variant{{ref: lead + "alpine", why: why, lacks: []string{"go"}}}
+			return nil // small beside its Go, which a stage of its own leaves behind
 		}
 		return []variant{{ref: of("debian", cmp.Or(codename, "stable"), "slim"), why: why, lacks: []string{"go"}}, {ref: "gcr.io/distroless/base-debian12", why: why + ", and no shell", lacks: []string{"go"}}}
 	case "eclipse-temurin":
@@ -222,8 +222,11 @@ func checkFatBaseImage(ctx context.Context, s *subject) ([]footprint.Suggestion,
 	}
 	hint := func() []footprint.Suggestion {
 		sg.Hint = true
-		sg.Message = fmt.Sprintf("The base image %s has a smaller variant, %s.", shown(named), shown(options[0].ref))
+		sg.Message = fmt.Sprintf("The base image %s may have a smaller variant, %s.", shown(named), shown(options[0].ref))
 		sg.Advice = "See what it weighs, and whether the program runs on it."
+		if s.Image != nil && len(sg.Unknown) == 0 {
+			sg.Unknown = append(sg.Unknown, fmt.Sprintf("%s was not weighed: the registry did not say how large it is.", shown(named)))
+		}
 		return []footprint.Suggestion{sg}
 	}
 	if s.Image == nil {
@@ -233,7 +236,7 @@ func checkFatBaseImage(ctx context.Context, s *subject) ([]footprint.Suggestion,
 	weigh := func(ref string) (footprint.Bytes, bool) {
 		if s.Weigh == nil {
 			if asked++; asked == 1 {
-				sg.Unknown = append(sg.Unknown, fmt.Sprintf("Could not ask what %s weighs: no registry is asked here.", shown(ref)))
+				sg.Unknown = append(sg.Unknown, fmt.Sprintf("%s was not weighed: no registry is asked here.", shown(ref)))
 			}
 			return 0, false
 		}
@@ -244,7 +247,7 @@ func checkFatBaseImage(ctx context.Context, s *subject) ([]footprint.Suggestion,
 		bytes, err := s.Weigh(ctx, ref)
 		if err != nil {
 			reason, _, _ := strings.Cut(strings.TrimSuffix(err.Error(), "."), "\n")
-			sg.Unknown = append(sg.Unknown, fmt.Sprintf("Could not ask what %s weighs: %s.", shown(ref), reason[:min(len(reason), 200)]))
+			sg.Unknown = append(sg.Unknown, fmt.Sprintf("%s was not weighed: %s.", shown(ref), reason[:min(len(reason), 200)]))
 		}
 		return bytes, err == nil && bytes > 0
 	}

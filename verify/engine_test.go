@@ -117,6 +117,8 @@ func (l *lab) proof(t *testing.T, dir string, names ...string) verify.Proof {
 	}
 	t.Cleanup(func() { _ = original.Remove(context.Background()) })
 	p := verify.Proof{
+		// The bases of the bench say what they are, which is nothing of the case's.
+		Own:      verify.Own{Labels: map[string]bool{}},
 		Original: original, Run: l, Timeout: 5 * time.Minute, Grace: 2 * time.Second, Now: time.Now, Sleep: sleep,
 		Build: func(ctx context.Context, c verify.Candidate) (verify.Built, error) {
 			return l.build(ctx, dir, c.Dockerfile, footprint.Bytes(1+slices.Index(names, c.Name)))

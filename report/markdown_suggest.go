@@ -229,7 +229,7 @@ func (m *markdown) commands(img *Image, all []*footprint.Suggestion) string {
 	if b.Len() == 0 {
 		return ""
 	}
-	return "\n" + b.String()
+	return "\nTo apply:\n\n" + b.String()
 }
 
 // adviceHeadline counts the suggestions.

@@ -228,7 +228,7 @@ func (s *subject) join(a, b *dockerfile.Step) (footprint.Edit, bool) {
 			return footprint.Edit{}, false
 		}
 	}
-	stop, ok := a.Stop(one.Calls[len(one.Calls)-1])
+	stop, ok := one.Calls[len(one.Calls)-1].Stop()
 	if !ok {
 		return footprint.Edit{}, false
 	}
@@ -236,7 +236,7 @@ func (s *subject) join(a, b *dockerfile.Step) (footprint.Edit, bool) {
 	between := ""
 	for _, sc := range []*script{one, two} {
 		for i := 1; i < len(sc.Calls) && between == ""; i++ {
-			if last, ok := sc.step.Stop(sc.Calls[i-1]); ok && last < sc.Calls[i].Start {
+			if last, ok := sc.Calls[i-1].Stop(); ok && last < sc.Calls[i].Start {
 				if text := sc.separator(string(s.file.Src[last:sc.Calls[i].Start]), "&&"); strings.Contains(text, "\n") {
 					between = text
 				}
@@ -280,7 +280,7 @@ func (s *script) plain() bool {
 			}
 			gap = gap[3:]
 		}
-		stop, ok := s.step.Stop(c)
+		stop, ok := c.Stop()
 		if !ok || !c.Certain || strings.Trim(strings.ReplaceAll(gap, s.file.Continued(), ""), " \t\r\n&;") != "" || len(c.Set) > 0 && len(c.Words) == 0 {
 			return false
 		}

@@ -81,7 +81,7 @@ func (s *script) literal(w dockerfile.Word) bool {
 // author joins commands. It is false where that is not certain.
 func (s *script) then(i int, commands ...string) (footprint.Edit, bool) {
 	call := s.Calls[i]
-	stop, ok := s.step.Stop(call)
+	stop, ok := call.Stop()
 	if !ok || !call.Certain {
 		return footprint.Edit{}, false
 	}
@@ -107,7 +107,7 @@ func (s *script) then(i int, commands ...string) (footprint.Edit, bool) {
 	multi := bytes.IndexByte(src[call.Start:stop], '\n') >= 0
 	between := ""
 	if i > 0 && s.Calls[i-1].End <= call.Start {
-		if last, ok := s.step.Stop(s.Calls[i-1]); ok && last <= call.Start {
+		if last, ok := s.Calls[i-1].Stop(); ok && last <= call.Start {
 			between = s.separator(string(src[last:call.Start]), join)
 		}
 	}

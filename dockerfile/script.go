@@ -71,6 +71,9 @@ type Call struct {
 	Set []Assignment
 	// To are the files that its output is written to, one for each > and >>.
 	To []Word
+
+	// stop is where its statement ends, 0 where a here-document belongs to it.
+	stop int
 }
 
 // Assignment is NAME=VALUE in front of a command.

@@ -494,6 +494,15 @@ func (r *shellReader) call(s *syntax.Stmt, c *syntax.CallExpr, certain bool) {
 	}
 	call := Call{Join: r.join, Certain: certain && !r.ended, Dir: r.dir}
 	call.Start, call.End = r.span(c)
+	call.stop = call.End
+	for _, redirect := range s.Redirs {
+		if redirect.Hdoc != nil {
+			call.stop = 0
+			break
+		}
+		_, end := r.span(redirect)
+		call.stop = max(call.stop, end)
+	}
 	for _, w := range c.Args {
 		words := r.words(w)
 		if r.count += len(words); r.count > maxWords {

@@ -78,12 +78,22 @@ func FuzzRules(f *testing.F) {
 }
 
 // A file that somebody made to be slow is looked at in the time that a test has.
+// chainOf is a file of stages that are each built on the one before.
+func chainOf(n int) []byte {
+	src := []byte("FROM a AS s0\nRUN apt-get update\n")
+	for i := 1; i < n; i++ {
+		src = fmt.Appendf(src, "FROM s%d AS s%d\nCOPY a%d /b\n", i-1, i, i)
+	}
+	return src
+}
+
 func TestRulesEndOnLargeFiles(t *testing.T) {
 	t.Parallel()
 	for name, src := range map[string][]byte{
 		"stages":    append(bytes.Repeat([]byte("FROM a\nRUN apt-get update\n"), 5000), "FROM b\nRUN apt-get update && apt-get install x\n"...),
-		"runs":      append([]byte("FROM a\n"), bytes.Repeat([]byte("RUN apt-get update && rm x\n"), 500)...),
-		"one line":  append([]byte("FROM a\nRUN true"), bytes.Repeat([]byte(" && apt-get update"), 500)...),
+		"runs":      append([]byte("FROM a\n"), bytes.Repeat([]byte("RUN apt-get update && rm x\n"), 3000)...),
+		"one line":  append([]byte("FROM a\nRUN true"), bytes.Repeat([]byte(" && apt-get update"), 3000)...),
+		"chain":     chainOf(1500),
 		"copies":    append([]byte("FROM a\nCOPY . .\n"), bytes.Repeat([]byte("COPY a.deb /b.deb\nRUN rm /x\n"), 300)...),
 		"arguments": append([]byte("FROM a\nRUN pip install"), bytes.Repeat([]byte(" x"), 30_000)...),
 	} {

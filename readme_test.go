@@ -173,7 +173,7 @@ func TestTheREADMEListsTheRules(t *testing.T) {
 	rules.WriteString("| rule | what it finds | what it proposes |\n| :-- | :-- | :-- |\n")
 	for _, r := range advice.Rules() {
 		does := map[footprint.Safety]string{footprint.SafePatch: "a safe patch", footprint.NeedsTests: "a patch for your tests to confirm", footprint.AdviceOnly: "advice"}[r.Safety]
-		fmt.Fprintf(&rules, "| `%s` | %s | %s |\n", r.ID, cell(r.Title), does)
+		fmt.Fprintf(&rules, "| [`%s`](advice/docs/%s.md) | %s | %s |\n", r.ID, r.ID, cell(r.Title), does)
 	}
 	section(t, "rules", rules.String())
 }

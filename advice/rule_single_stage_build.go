@@ -16,7 +16,7 @@ const singleStageID = "single-stage-build"
 func singleStageBuild() Rule {
 	return Rule{
 		ID:     singleStageID,
-		Title: "the image ships what only its build needs",
+		Title:  "the image ships what only its build needs",
 		Safety: footprint.NeedsTests,
 		check:  checkSingleStage,
 	}

@@ -27,7 +27,8 @@ import (
 // does not start.
 const Floor footprint.Bytes = 100_000
 
-// Subject is what there is to look at. Each part may be missing, but not both
+// Subject is what there is to look at, by one goroutine and without changes in
+// between. Each part may be missing, but not both
 // File and Image.
 type Subject struct {
 	// File is the Dockerfile, nil without one; Target is the stage that was
@@ -60,6 +61,9 @@ type Subject struct {
 	// compressed bytes for the platform of Image. It is nil where nobody can be
 	// asked.
 	Weigh func(ctx context.Context, ref string) (footprint.Bytes, error)
+
+	// planned is the rewrite, nil before somebody asked.
+	planned *Rewrite
 }
 
 // ContextFile is a file of the build context.

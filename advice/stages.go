@@ -249,7 +249,20 @@ func Stages(ctx context.Context, from *Subject) (*Rewrite, error) {
 // least.
 const smallPart = 20
 
+// rewrite is planned once for a Subject: the rule asks for it, and whoever proves
+// the candidates.
 func (s *subject) rewrite(ctx context.Context) (*Rewrite, error) {
+	if s.planned == nil {
+		out, err := s.plan(ctx)
+		if err != nil {
+			return nil, err
+		}
+		s.planned = out
+	}
+	return s.planned, nil
+}
+
+func (s *subject) plan(ctx context.Context) (*Rewrite, error) {
 	if s.file == nil || len(s.steps) == 0 || s.Config == nil || !s.walked() {
 		return &Rewrite{Unknown: []string{"A rewrite needs both the Dockerfile and the image that was built from it."}}, nil
 	}
